@@ -1,0 +1,157 @@
+"""THE public surface for plugin authors: everything a plugin may import, and nothing else is promised.
+
+A plugin is a class with an optional nested frozen dataclass ``Settings``, built as ``Plugin(settings, csms)``, whose methods marked
+``@hookimpl`` answer hooks (csms/hookspecs.py has them all on one page).
+"""
+
+from __future__ import annotations
+
+from csms.config import Duration, SiteFileError
+from csms.facade import Action, ActionRegistry, ConditionRegistry, Csms, WebRegistry
+from csms.hookspecs import hookimpl
+from csms.model.authorization import (
+    Authorization,
+    AuthorizationRequest,
+    AuthorizationStatus,
+    ClearCache,
+    IdToken,
+    Purpose,
+    TokenAuthorized,
+    TokenRecord,
+)
+from csms.model.availability import (
+    ChangeAvailability,
+    ConnectorRecord,
+    ConnectorStatus,
+    StatusChanged,
+    StatusCheckPlan,
+    StatusMissing,
+    StatusSilence,
+    TriggerMessage,
+    UnlockConnector,
+)
+from csms.model.billing import Bill, BillIssued, BillLine, BillStatus, Price
+from csms.model.commands import (
+    CommandAnswer,
+    CommandClosed,
+    CommandFailure,
+    CommandRecord,
+    CommandState,
+    RawCall,
+    RetryPlan,
+)
+from csms.model.data_transfer import DataTransfer
+from csms.model.metering import MeterValue, MeterValuesReceived, SampledValue
+from csms.model.monitoring import AlertGap, AlertReceived, EventData, NoticeReceived
+from csms.model.provisioning import (
+    BootDecision,
+    BootNotification,
+    BootStatus,
+    GetBaseReport,
+    GetVariables,
+    ReportReceived,
+    Reset,
+    ResetPlan,
+    ResetWhen,
+    SetVariables,
+    StationBooted,
+    Variable,
+    VariableValue,
+)
+from csms.model.station import (
+    AdmitDecision,
+    CallReceived,
+    Handshake,
+    StationConnected,
+    StationLost,
+    StationRecord,
+    StationRef,
+)
+from csms.model.transactions import (
+    EventType,
+    GetTransactionStatus,
+    RequestStartTransaction,
+    RequestStopTransaction,
+    Transaction,
+    TransactionEnded,
+    TransactionEvent,
+    TransactionStarted,
+    TransactionUpdated,
+)
+
+__all__ = [
+    "Action",
+    "ActionRegistry",
+    "AdmitDecision",
+    "AlertGap",
+    "AlertReceived",
+    "Authorization",
+    "AuthorizationRequest",
+    "AuthorizationStatus",
+    "Bill",
+    "BillIssued",
+    "BillLine",
+    "BillStatus",
+    "BootDecision",
+    "BootNotification",
+    "BootStatus",
+    "CallReceived",
+    "ChangeAvailability",
+    "ClearCache",
+    "CommandAnswer",
+    "CommandClosed",
+    "CommandFailure",
+    "CommandRecord",
+    "CommandState",
+    "ConditionRegistry",
+    "ConnectorRecord",
+    "ConnectorStatus",
+    "Csms",
+    "DataTransfer",
+    "Duration",
+    "EventData",
+    "EventType",
+    "GetBaseReport",
+    "GetTransactionStatus",
+    "GetVariables",
+    "Handshake",
+    "IdToken",
+    "MeterValue",
+    "MeterValuesReceived",
+    "NoticeReceived",
+    "Price",
+    "Purpose",
+    "RawCall",
+    "ReportReceived",
+    "RequestStartTransaction",
+    "RequestStopTransaction",
+    "Reset",
+    "ResetPlan",
+    "ResetWhen",
+    "RetryPlan",
+    "SampledValue",
+    "SetVariables",
+    "SiteFileError",
+    "StationBooted",
+    "StationConnected",
+    "StationLost",
+    "StationRecord",
+    "StationRef",
+    "StatusChanged",
+    "StatusCheckPlan",
+    "StatusMissing",
+    "StatusSilence",
+    "TokenAuthorized",
+    "TokenRecord",
+    "Transaction",
+    "TransactionEnded",
+    "TransactionEvent",
+    "TransactionStarted",
+    "TransactionUpdated",
+    "TriggerMessage",
+    "UnlockConnector",
+    "Variable",
+    "VariableValue",
+    "WebRegistry",
+    "hookimpl",
+]

@@ -1,0 +1,74 @@
+"""Block C: one decision about tokens for Authorize, transaction events and remote starts, in every version."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from csms.blocks.outcome import Outcome, Received
+from csms.hooks import Hooks
+from csms.model.authorization import (
+    Authorization,
+    AuthorizationRequest,
+    AuthorizationStatus,
+    Authorize,
+    Purpose,
+    TokenAuthorized,
+)
+from csms.stations import Station
+from csms.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A decision, who made it (empty: the default denial), and the news of it."""
+
+    authorization: Authorization
+    plugin: str
+    news: TokenAuthorized | None
+
+
+class AuthorizationBlock:
+    """Asks the plugins in order; nobody's opinion is a denial."""
+
+    def __init__(self, hooks: Hooks, store: Store, now: Callable[[], datetime]) -> None:
+        self._hooks = hooks
+        self._store = store
+        self._now = now
+
+    async def authorize(self, station: Station, request: Authorize, received: Received) -> Outcome:
+        """A station asks before it starts."""
+        question = AuthorizationRequest(
+            station.ref, request.id_token, received.at, Purpose.AUTHORIZE, certificate=request.certificate
+        )
+        judged = await self.judge(question)
+        return Outcome(judged.authorization, (judged.news,) if judged.news else ())
+
+    async def judge(self, request: AuthorizationRequest, *, own: Callable[[str, str], bool] | None = None) -> Judged:
+        """Whether a token may charge now; ``own(station, transaction)`` names the transaction that asks, which never counts as another."""
+        answer = await self._hooks.ask("authorize", request=request)
+        if answer is None:
+            reason = "no plugin knows this token"
+            return self._judged(request, Authorization(AuthorizationStatus.UNKNOWN, reason=reason), "")
+        authorization: Authorization = answer.value
+        if authorization.status is AuthorizationStatus.ACCEPTED and await self._too_many(request, authorization, own):
+            reason = "the token is charging elsewhere"
+            authorization = replace(authorization, status=AuthorizationStatus.CONCURRENT_TX, reason=reason)
+        return self._judged(request, authorization, answer.plugin)
+
+    async def _too_many(
+        self, request: AuthorizationRequest, authorization: Authorization, own: Callable[[str, str], bool] | None
+    ) -> bool:
+        limit = 1 if authorization.concurrent is None else authorization.concurrent
+        if limit == 0 or request.purpose is Purpose.AUTHORIZE:
+            return False
+        active = await self._store.transactions.active(token=request.id_token)
+        others = [one for one in active if own is None or not own(one.station, one.station_transaction)]
+        return len(others) >= limit
+
+    def _judged(self, request: AuthorizationRequest, authorization: Authorization, plugin: str) -> Judged:
+        news = TokenAuthorized(
+            request.station, self._now(), request.id_token, authorization.status, plugin, authorization.reason
+        )
+        return Judged(authorization, plugin, news)

@@ -1,0 +1,143 @@
+"""Block G: what each connector says of itself, and what happens when one says nothing.
+
+The newest timestamp wins and repeats change nothing. After a boot every known connector is expected to tell its status; when and how often to ask a
+silent one is the plugins' decision (``plan_status_check``), the asking is done here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from csms.blocks.outcome import Outcome, Received
+from csms.blocks.provisioning import Provisioning
+from csms.hooks import Hooks
+from csms.model.availability import (
+    StatusChanged,
+    StatusCheckPlan,
+    StatusMissing,
+    StatusNotification,
+    StatusSilence,
+    TriggerMessage,
+)
+from csms.model.provisioning import Acknowledged, BootStatus, StationBooted
+from csms.ocpp.times import UNKNOWN_TIME
+from csms.running import run_guarded
+from csms.stations import CommandFailed, Station
+from csms.store import Store
+from csms.switchboard import Switchboard
+
+FIRST_LOOK_S = 30.0
+"""How long after its boot a station has to tell the status of its connectors before anybody asks."""
+
+Place = tuple[int, int]
+WHOLE_STATION: Place = (0, 0)
+
+
+class Availability:
+    """Keeps the tree station, EVSE, connector, and watches for silence."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        hooks: Hooks,
+        store: Store,
+        switchboard: Switchboard,
+        provisioning: Provisioning,
+        clock: IReactorTime,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._hooks = hooks
+        self._store = store
+        self._switchboard = switchboard
+        self._provisioning = provisioning
+        self._clock = clock
+        self._now = now
+
+    async def status(self, station: Station, status: StatusNotification, received: Received) -> Outcome:
+        """Keep a connector's status if it is newer than what is known."""
+        if status.timestamp == UNKNOWN_TIME:
+            status = replace(status, timestamp=received.at)
+        else:
+            await self._provisioning.measure_clock(station, status.timestamp, received.at)
+        return Outcome(Acknowledged(), await self.note(station, status, received.at))
+
+    async def note(self, station: Station, status: StatusNotification, at: datetime) -> tuple[object, ...]:
+        """Keep a status, whichever message told it; the news if it is another one than before."""
+        station.reported[status.evse, status.connector] = self._clock.seconds()
+        kept = await self._store.availability.record(station.id, station.fence, status, at)
+        if not kept.changed:
+            return ()
+        now = kept.current
+        previous = kept.previous.status if kept.previous else None
+        return (
+            StatusChanged(
+                station.ref, at, now.evse, now.connector, now.status, previous, now.detail, now.error_code, now.info
+            ),
+        )
+
+    # Silence
+
+    def on_event(self, event: object) -> None:
+        """After an accepted boot the watch begins; it ends with the connection."""
+        if isinstance(event, StationBooted) and event.status is BootStatus.ACCEPTED:
+            station = self._switchboard.station(event.station.id)
+            if station is not None and self._hooks.has("plan_status_check"):
+                booted_at = self._clock.seconds()
+                self._later(FIRST_LOOK_S, lambda: self._begin_watch(station, booted_at))
+
+    async def _begin_watch(self, station: Station, booted_at: float) -> None:
+        connectors = await self._store.availability.list(station.id)
+        places = [(one.evse, one.connector) for one in connectors] or [WHOLE_STATION]
+        for place in places:
+            await self._look(station, place, booted_at, 0)
+
+    async def _look(self, station: Station, place: Place, since: float, asked: int) -> None:
+        if self._switchboard.station(station.id) is not station:
+            return
+        heard = self._heard(station, place)
+        known = heard is not None and heard >= since
+        silence_s = self._clock.seconds() - (heard if known and heard is not None else since)
+        evse, connector = place
+        question = StatusSilence(station.ref, evse, connector, silence_s, 0 if known else asked, known)
+        answer = await self._hooks.ask("plan_status_check", silence=question)
+        plan: StatusCheckPlan = answer.value if answer else StatusCheckPlan(ask=False)
+        if plan.fault:
+            self._raise_fault(station, question)
+            return
+        if plan.ask:
+            await self._ask(station, place)
+            asked += 1
+        self._later(plan.next_in_s, lambda: self._look(station, place, since, asked))
+
+    def _heard(self, station: Station, place: Place) -> float | None:
+        if place == WHOLE_STATION and station.reported:
+            return max(station.reported.values())
+        return station.reported.get(place)
+
+    async def _ask(self, station: Station, place: Place) -> None:
+        evse, connector = place
+        try:
+            await station.send(TriggerMessage("StatusNotification", evse or None, connector or None))
+        except CommandFailed as failed:
+            self.log.info("{station} could not be asked for its status: {why}", station=station.id, why=str(failed))
+
+    def _raise_fault(self, station: Station, silence: StatusSilence) -> None:
+        self.log.warn(
+            "{station} EVSE {evse} connector {connector}: no status after {asked} requests",
+            station=station.id,
+            evse=silence.evse,
+            connector=silence.connector,
+            asked=silence.asked,
+        )
+        self._hooks.tell(
+            StatusMissing(station.ref, self._now(), silence.evse, silence.connector, silence.silence_s, silence.asked)
+        )
+
+    def _later(self, seconds: float, call: Callable[[], object]) -> None:
+        self._clock.callLater(seconds, run_guarded, call, self.log)

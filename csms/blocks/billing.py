@@ -1,0 +1,95 @@
+"""Writes one bill per transaction, priced by the plugins; a transaction whose bill is behind its events is found in the database, not in memory.
+
+So a bill is never lost by a crash, never written twice, and a failing price never delays an event: it is asked again later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from twisted.internet import defer
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from csms.hooks import Hooks
+from csms.model.billing import Bill, BillIssued, BillStatus
+from csms.model.station import StationRef
+from csms.model.transactions import Completeness, Transaction, TransactionEnded
+from csms.running import run_guarded
+from csms.store import Store
+
+SWEEP_S = 10.0
+BATCH = 100
+
+
+class BillingBlock:
+    """Sweeps the transactions that are due for a bill, at once when one ends and every few seconds for what was missed."""
+
+    log = Logger()
+
+    def __init__(self, hooks: Hooks, store: Store, clock: IReactorTime, now: Callable[[], datetime]) -> None:
+        self._hooks = hooks
+        self._store = store
+        self._clock = clock
+        self._now = now
+        self._sweeping = defer.DeferredLock()
+        self._wanted = False
+        self._timer = LoopingCall(self._sweep_guarded)
+        self._timer.clock = clock
+
+    def start(self) -> None:
+        """Begin with what a crash left over."""
+        self._timer.start(SWEEP_S, now=True)
+
+    def stop(self) -> None:
+        """No more sweeps."""
+        if self._timer.running:
+            self._timer.stop()
+
+    def on_event(self, event: object) -> None:
+        """A transaction ended: its bill is due."""
+        if isinstance(event, TransactionEnded) and not self._wanted:
+            self._wanted = True
+            self._clock.callLater(0, self._sweep_guarded)
+
+    def _sweep_guarded(self) -> None:
+        self._wanted = False
+        if not self._sweeping.locked:
+            run_guarded(self.sweep, self.log)
+
+    async def sweep(self) -> None:
+        """Bill everything that is due now."""
+        if not self._hooks.has("price"):
+            return
+        await self._sweeping.acquire()
+        try:
+            due = await self._store.transactions.due_bills(BATCH)
+            for transaction, revision in due:
+                await self._bill(transaction, revision)
+        finally:
+            self._sweeping.release()
+        if len(due) == BATCH:
+            self._clock.callLater(0, self._sweep_guarded)
+
+    async def _bill(self, transaction: Transaction, revision: int) -> None:
+        answer = await self._hooks.ask("price", transaction=transaction)
+        if answer is None:
+            return
+        complete = transaction.completeness is Completeness.COMPLETE and not transaction.review
+        bill = Bill(
+            transaction=transaction.id,
+            station=transaction.station,
+            status=BillStatus.FINAL if complete else BillStatus.PROVISIONAL,
+            price=answer.value,
+            energy_wh=transaction.energy_wh,
+            meter_start_wh=transaction.meter_start_wh,
+            meter_stop_wh=transaction.meter_stop_wh,
+            started_at=transaction.started_at,
+            ended_at=transaction.ended_at,
+            issued_at=self._now(),
+            evidence={"priced_by": answer.plugin, "review": transaction.review},
+        )
+        await self._store.bills.put(bill, revision)
+        self._hooks.tell(BillIssued(StationRef(transaction.station), bill.issued_at, bill))

@@ -1,0 +1,280 @@
+"""The command ledger: what was ordered, what the station said, and whether it happened.
+
+A row is ``sent`` before it is written to the socket; a crash between the two is ``uncertain``. "Accepted" is not "happened": a command whose effect
+can be seen stays ``accepted`` until it is (``csms.blocks.effects``), or until its time is over. Nothing is sent twice blindly.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from twisted.internet import defer
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from csms.blocks.authorization import AuthorizationBlock
+from csms.blocks.effects import Effect, effect_of
+from csms.hooks import Hooks
+from csms.model.authorization import AuthorizationRequest, AuthorizationStatus, Purpose
+from csms.model.availability import ChangeAvailability, TriggerMessage
+from csms.model.commands import (
+    CommandAnswer,
+    CommandClosed,
+    CommandFailure,
+    CommandRecord,
+    CommandState,
+    RawCall,
+)
+from csms.model.provisioning import GetBaseReport, GetVariables, Reset, ResetPlan, ResetWhen, SetVariables
+from csms.model.station import StationRef
+from csms.model.transactions import GetTransactionStatus, RequestStartTransaction
+from csms.ocpp.dialect import Payload
+from csms.running import run_guarded
+from csms.stations import CommandFailed, Station, not_connected
+from csms.store import Store
+from csms.switchboard import Switchboard
+
+IDEMPOTENT = (GetVariables, SetVariables, GetBaseReport, GetTransactionStatus, TriggerMessage, ChangeAvailability)
+"""Commands that may be sent again when nobody knows whether they arrived."""
+
+
+@dataclass(slots=True)
+class Watch:
+    """An accepted command that waits for its effect."""
+
+    record: CommandRecord
+    command: object
+    effect: Effect
+    plan: ResetPlan | None
+    timer: IDelayedCall
+
+
+class Commands:
+    """Sends commands and keeps their story."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        hooks: Hooks,
+        store: Store,
+        switchboard: Switchboard,
+        authorization: AuthorizationBlock,
+        clock: IReactorTime,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._hooks = hooks
+        self._store = store
+        self._switchboard = switchboard
+        self._authorization = authorization
+        self._clock = clock
+        self._now = now
+        self._watches: dict[int, Watch] = {}
+        self._waiters: dict[int, list[defer.Deferred[CommandRecord]]] = {}
+
+    # What callers use
+
+    async def submit(self, station: str, command: object, *, origin: str) -> CommandRecord:
+        """Write the order down and begin; the record is ``queued``, or already closed when the station is not connected."""
+        command = _numbered(command)
+        record = await self._store.commands.add(
+            station, type(command).__name__, _arguments(command), origin, self._now()
+        )
+        if self._switchboard.station(station) is None:
+            return await self._fail(record, not_connected(station))
+        self._clock.callLater(0, run_guarded, lambda: self._carry_out(record, command), self.log)
+        return record
+
+    async def send(self, station: str, command: object, *, origin: str) -> CommandRecord:
+        """Order something and wait for the station's answer (not for the effect); never raises for a station's refusal."""
+        command = _numbered(command)
+        record = await self._store.commands.add(
+            station, type(command).__name__, _arguments(command), origin, self._now()
+        )
+        return await self._carry_out(record, command)
+
+    async def call(self, station: str, action: str, payload: Payload, *, origin: str) -> CommandRecord:
+        """Send a raw OCPP call, already checked against its schema; the answer's payload is in the record."""
+        return await self.send(station, RawCall(action, payload), origin=origin)
+
+    async def finished(self, id: int, seconds: float) -> CommandRecord | None:
+        """The record once it is closed, or as it is when the time is over; None for an unknown number."""
+        record = await self._store.commands.get(id)
+        if record is None or record.state.final:
+            return record
+        waiter: defer.Deferred[CommandRecord] = defer.Deferred()
+        self._waiters.setdefault(id, []).append(waiter)
+        try:
+            return await waiter.addTimeout(seconds, self._clock)
+        except defer.TimeoutError:
+            self._waiters.get(id, []).remove(waiter)
+            return await self._store.commands.get(id)
+
+    async def recover(self) -> None:
+        """After a start: what was not sent is failed, what was sent is uncertain, what was accepted may still happen."""
+        for record in await self._store.commands.list(open_only=True, limit=1000):
+            match record.state:
+                case CommandState.QUEUED:
+                    text = "the CSMS stopped before this was sent"
+                    await self._close(record, CommandState.FAILED, error_code="Stopped", error=text)
+                case CommandState.SENT:
+                    text = "the CSMS stopped before the station answered"
+                    await self._close(record, CommandState.UNCERTAIN, error_code="Stopped", error=text)
+                case _:
+                    self._watch_again(record)
+
+    def on_event(self, event: object) -> None:
+        """News: may be the effect of a command that waits for it."""
+        for watch in [one for one in self._watches.values() if one.effect.seen(event)]:
+            self._unwatch(watch.record.id)
+            run_guarded(lambda watch=watch: self._close(watch.record, CommandState.EFFECTIVE), self.log)  # type: ignore[misc]
+
+    # How a command goes
+
+    async def _carry_out(self, record: CommandRecord, command: object) -> CommandRecord:
+        station = self._switchboard.station(record.station)
+        if station is None:
+            return await self._fail(record, not_connected(record.station))
+        try:
+            await self._allowed(station, command)
+            plan = await self._plan_reset(station, command)
+            if plan is not None and isinstance(command, Reset):
+                command = replace(command, when=command.when or plan.when)
+            answer = await self._send(station, record, command)
+        except CommandFailed as failed:
+            return await self._failed(station, record, command, failed)
+        return await self._answered(station, record, command, answer, plan)
+
+    async def _send(self, station: Station, record: CommandRecord, command: object) -> CommandAnswer:
+        async def mark_sent() -> None:
+            await self._store.commands.update(
+                record.id, state=CommandState.SENT, sent_at=self._now(), tries=record.tries + 1
+            )
+
+        if isinstance(command, RawCall):
+            payload = await station.call(command.action, dict(command.payload), before=mark_sent)
+            return CommandAnswer(accepted=True, status=str(payload.get("status", "")), payload=payload)
+        return await station.send(command, before=mark_sent)
+
+    async def _allowed(self, station: Station, command: object) -> None:
+        """A remote start is judged like any other start."""
+        if not isinstance(command, RequestStartTransaction):
+            return
+        question = AuthorizationRequest(
+            station.ref, command.id_token, self._now(), Purpose.REMOTE_START, evse=command.evse
+        )
+        judged = await self._authorization.judge(question)
+        if judged.authorization.status is not AuthorizationStatus.ACCEPTED:
+            text = f"token {judged.authorization.status}: {judged.authorization.reason or 'not accepted'}"
+            raise CommandFailed(CommandState.FAILED, "NotAuthorized", text)
+
+    async def _plan_reset(self, station: Station, command: object) -> ResetPlan | None:
+        if not isinstance(command, Reset):
+            return None
+        active = len(await self._store.transactions.active(station=station.id))
+        answer = await self._hooks.ask("plan_reset", station=station.ref, reset=command, active_transactions=active)
+        return answer.value if answer else ResetPlan(command.when or ResetWhen.ON_IDLE)
+
+    async def _answered(
+        self, station: Station, record: CommandRecord, command: object, answer: CommandAnswer, plan: ResetPlan | None
+    ) -> CommandRecord:
+        if answer.values:
+            await self._store.variables.put(station.id, station.fence, answer.values, self._now())
+        said: dict[str, Any] = {"answered_at": self._now(), "answer": answer.payload or {}}
+        if not answer.accepted:
+            text = ": ".join(part for part in (answer.status, answer.reason) if part)
+            return await self._close(record, CommandState.REJECTED, error_code=answer.status, error=text, **said)
+        effect = effect_of(station, command, answer)
+        if effect is None:
+            return await self._close(record, CommandState.EFFECTIVE, **said)
+        record = await self._store.commands.update(record.id, state=CommandState.ACCEPTED, **said)
+        self._watch(record, command, effect, plan)
+        return record
+
+    async def _failed(
+        self, station: Station, record: CommandRecord, command: object, failed: CommandFailed
+    ) -> CommandRecord:
+        retry = None
+        if isinstance(command, IDEMPOTENT):
+            failure = CommandFailure(
+                station.ref, record.name, failed.state, str(failed), record.tries + 1, idempotent=True
+            )
+            retry = await self._hooks.ask("plan_retry", failure=failure)
+        if retry is None:
+            return await self._fail(record, failed)
+        record = await self._store.commands.update(record.id, state=CommandState.QUEUED, error=str(failed))
+        self._clock.callLater(retry.value.delay_s, run_guarded, lambda: self._carry_out(record, command), self.log)
+        return record
+
+    async def _fail(self, record: CommandRecord, failed: CommandFailed) -> CommandRecord:
+        details = {"details": dict(failed.details)} if failed.details else {}
+        return await self._close(record, failed.state, error_code=failed.code, error=str(failed), **details)
+
+    async def _close(self, record: CommandRecord, state: CommandState, **facts: Any) -> CommandRecord:
+        facts.pop("details", None)
+        closed = await self._store.commands.update(record.id, state=state, closed_at=self._now(), **facts)
+        for waiter in self._waiters.pop(record.id, []):
+            waiter.callback(closed)
+        self._hooks.tell(CommandClosed(self._ref(record.station), self._now(), closed))
+        return closed
+
+    # Effects
+
+    def _watch(self, record: CommandRecord, command: object, effect: Effect, plan: ResetPlan | None) -> None:
+        wait_s = plan.escalate_after_s if plan else effect.timeout_s
+        timer = self._clock.callLater(wait_s, run_guarded, lambda: self._no_effect(record.id), self.log)
+        self._watches[record.id] = Watch(record, command, effect, plan, timer)
+
+    def _watch_again(self, record: CommandRecord) -> None:
+        effect = Effect.of_record(record)
+        self._watch(record, None, effect, None)
+
+    def _unwatch(self, id: int) -> Watch | None:
+        watch = self._watches.pop(id, None)
+        if watch is not None and watch.timer.active():
+            watch.timer.cancel()
+        return watch
+
+    async def _no_effect(self, id: int) -> None:
+        """The time is over: wait on while the station charges, escalate where the reset policy says so, else say that nothing happened."""
+        watch = self._unwatch(id)
+        if watch is None:
+            return
+        record, plan = watch.record, watch.plan
+        busy = isinstance(watch.command, Reset) and await self._store.transactions.active(station=record.station)
+        if busy:
+            self._watch(record, watch.command, watch.effect, plan)
+            return
+        text = (
+            f"accepted, but nothing happened within {(plan.escalate_after_s if plan else watch.effect.timeout_s):g} s"
+        )
+        await self._close(record, CommandState.FAILED, error_code="NoEffect", error=text)
+        if isinstance(watch.command, Reset) and plan is not None and plan.escalate is not None:
+            if watch.command.when is plan.escalate:
+                return
+            self.log.warn(
+                "{station} did not reset: escalating to {when}", station=record.station, when=plan.escalate.value
+            )
+            await self.send(record.station, replace(watch.command, when=plan.escalate), origin=f"command {record.id}")
+
+    def _ref(self, station: str) -> StationRef:
+        connected = self._switchboard.station(station)
+        return connected.ref if connected else StationRef(station)
+
+
+def _numbered(command: object) -> object:
+    """Give commands that are told apart by a number one, where the caller gave none."""
+    match command:
+        case RequestStartTransaction(remote_start_id=None):
+            return replace(command, remote_start_id=secrets.randbelow(2**31))
+        case GetBaseReport(request_id=None):
+            return replace(command, request_id=secrets.randbelow(2**31))
+    return command
+
+
+def _arguments(command: object) -> Mapping[str, Any]:
+    return asdict(command)  # type: ignore[call-overload,no-any-return]

@@ -1,0 +1,103 @@
+"""Where every call of a station is received: may it speak, does a plugin take the action over, which block answers.
+
+Nothing raised below reaches a station as anything but an OCPP error; a store that cannot commit leaves the call unanswered, so that the station
+keeps it and repeats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from twisted.logger import Logger
+
+from csms.blocks.outcome import Handler, Received
+from csms.hooks import Hooks
+from csms.model.station import CallReceived
+from csms.ocpp.dialect import Payload
+from csms.ocpp.errors import ErrorCode, OcppError
+from csms.ocpp.rpc import Call
+from csms.ocpp.schemas import check
+from csms.stations import Reply, Station
+from csms.store import Fenced, StoreFault
+
+BOOT = "BootNotification"
+
+
+class Reception:
+    """Gives each call to the plugin or block that answers it."""
+
+    log = Logger()
+
+    def __init__(self, hooks: Hooks, routes: Mapping[type, Handler], now: Callable[[], datetime]) -> None:
+        self._hooks = hooks
+        self._routes = routes
+        self._now = now
+        self._store_was_well = True
+
+    async def answer(self, station: Station, call: Call) -> Reply:
+        """The reply to one call; never raises."""
+        received = Received(call.action, call.payload, self._now())
+        try:
+            reply = await self._reply(station, received)
+        except OcppError as error:
+            self.log.info(
+                "{station} {action}: {code} {what}",
+                station=station.id,
+                action=call.action,
+                code=error.code,
+                what=error.description,
+            )
+            return Reply(error=error)
+        except Fenced:
+            station.drop("a newer connection of this station is open")
+            return Reply()
+        except StoreFault as fault:
+            self._say_unwell(fault)
+            return Reply()
+        except Exception:
+            self.log.failure("bug: {action} of {station} raised", action=call.action, station=station.id)
+            return Reply(error=OcppError(ErrorCode.INTERNAL_ERROR, "the CSMS could not handle this message"))
+        self._store_was_well = True
+        return reply
+
+    async def _reply(self, station: Station, received: Received) -> Reply:
+        if not station.accepted and received.action != BOOT:
+            text = "boot first: this station is not accepted yet"
+            raise OcppError(ErrorCode.SECURITY_ERROR, text)
+        if self._hooks.has("answer_call"):
+            taken = await self._hooks.ask(
+                "answer_call", station=station.ref, action=received.action, payload=received.payload
+            )
+            if taken is not None:
+                return self._plugins_reply(station, received, taken.plugin, dict(taken.value))
+        row = station.dialect.requests.get(received.action)
+        if row is None:
+            raise OcppError(ErrorCode.NOT_SUPPORTED, f"{received.action} is not handled by this CSMS")
+        request = row.decode(received.payload)
+        outcome = await self._routes[type(request)](station, request, received)
+        return Reply(row.encode_answer(outcome.answer), events=self._news(station, received, outcome.events))
+
+    def _plugins_reply(self, station: Station, received: Received, plugin: str, payload: Payload) -> Reply:
+        try:
+            check(station.protocol, received.action, payload, answer=True)
+        except OcppError as wrong:
+            self.log.error(
+                "plugin {plugin} answered {action} against the schema: {what}",
+                plugin=plugin,
+                action=received.action,
+                what=wrong.description,
+            )
+            raise OcppError(ErrorCode.INTERNAL_ERROR, f"the handler of {received.action} failed") from None
+        return Reply(payload, events=self._news(station, received, ()))
+
+    def _news(self, station: Station, received: Received, events: tuple[object, ...]) -> tuple[object, ...]:
+        """The block's news, and the call itself where anybody listens to calls."""
+        if not self._hooks.listens(CallReceived):
+            return events
+        return (CallReceived(station.ref, received.at, received.action, received.payload), *events)
+
+    def _say_unwell(self, fault: StoreFault) -> None:
+        if self._store_was_well:
+            self.log.error("the database does not take writes ({what}): stations are left to repeat", what=str(fault))
+        self._store_was_well = False

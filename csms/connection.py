@@ -1,0 +1,402 @@
+"""The only file of the server that imports Autobahn: a WebSocket becomes a ``Station``.
+
+The handshake: ``GET <path>/<identity>`` with the identity percent-encoded, one of our subprotocols, and basic authentication where the station has a
+password. Refusals happen in the handshake with 404 or 401; without a common subprotocol the handshake is finished without one and the socket is
+closed, as OCPP-J part 4 asks. The socket is hardened from the first byte: a header cap, one deadline for the whole handshake, message size limits
+that hold for inflated data too, pings, and a peer that does not read is not written to.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
+from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
+from twisted.internet import defer
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from csms.blocks.provisioning import Provisioning
+from csms.hooks import Hooks
+from csms.model.station import Handshake, StationConnected, StationLost, StationRef
+from csms.ocpp.dialect import Dialect
+from csms.stations import Answerer, Station
+from csms.switchboard import Switchboard
+
+MAX_ID = 48
+GOING_AWAY, PROTOCOL_ERROR, POLICY, RESTART = 1001, 1002, 1008, 1012
+OLD_SOCKET_PING_S = 2.0
+"""How long an older connection of the same station has to answer a ping before the new one replaces it."""
+STALLED_S = 30.0
+"""How long a peer may leave its receive window closed before the connection is cut."""
+
+
+class RefusedIdentity(ValueError):
+    """The last part of the URL is no station identity; the text says why."""
+
+
+def identity(path: str, prefix: str) -> str:
+    """The station's identity from the request path; raises RefusedIdentity."""
+    start = prefix.rstrip("/") + "/"
+    if not path.startswith(start):
+        raise RefusedIdentity(f"stations connect below {start}")
+    encoded = path[len(start) :]
+    try:
+        name = unquote_to_bytes(encoded).decode()
+    except UnicodeDecodeError:
+        raise RefusedIdentity("the identity is not UTF-8") from None
+    if not name or "/" in name:
+        raise RefusedIdentity("the identity is one path segment")
+    if len(name) > MAX_ID:
+        raise RefusedIdentity(f"the identity has {len(name)} characters, {MAX_ID} are allowed")
+    if ":" in name:
+        raise RefusedIdentity("the identity has a colon")
+    if not name.isprintable():
+        raise RefusedIdentity("the identity has a character that cannot be printed")
+    return name
+
+
+def basic_credentials(headers: Mapping[str, str]) -> tuple[str, str] | None:
+    """User and password of HTTP basic authentication, or None where there is none; bytes beyond UTF-8 are read as Latin-1."""
+    scheme, _, encoded = headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        raw = base64.b64decode(encoded.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        text = raw.decode("latin-1")
+    user, colon, password = text.partition(":")
+    return (user, password) if colon else None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one socket may cost; sizes in bytes, times in seconds."""
+
+    max_message: int = 262144
+    max_header: int = 16384
+    handshake_s: float = 5.0
+    ping_interval_s: float = 30.0
+    ping_timeout_s: float = 10.0
+    call_timeout_s: float = 30.0
+    max_unauthenticated: int = 1000
+    compression: bool = True
+
+
+@dataclass(slots=True)
+class StationGate:
+    """Everything a socket needs from the house."""
+
+    path: str
+    dialects: Mapping[str, Dialect]
+    limits: Limits
+    hooks: Hooks
+    provisioning: Provisioning
+    switchboard: Switchboard
+    answer: Answerer
+    tell: Callable[[object], None]
+    seen: Callable[[Station], None]
+    logged: Callable[[str, str, str | bytes], None]
+    now: Callable[[], Any]
+    clock: IReactorTime
+    opening: int = 0
+
+    def choose(self, offered: tuple[str, ...]) -> Dialect | None:
+        """The first of our dialects, in our order, that the station offers."""
+        return next((dialect for name, dialect in self.dialects.items() if name in offered), None)
+
+
+@implementer(IPushProducer)
+class Brake:
+    """Stops reading from a peer that does not read, and cuts the connection when that lasts."""
+
+    def __init__(self, transport: Any, clock: IReactorTime) -> None:
+        self._transport = transport
+        self._clock = clock
+        self._cut: IDelayedCall | None = None
+        self._full = False
+        self._held = False
+
+    def pauseProducing(self) -> None:
+        """64 KiB wait to be sent."""
+        self._full = True
+        self._cut = self._clock.callLater(STALLED_S, self._transport.abortConnection)
+        self._set()
+
+    def resumeProducing(self) -> None:
+        """They are gone."""
+        self._full = False
+        self._release()
+        self._set()
+
+    def stopProducing(self) -> None:
+        """The connection ends."""
+        self._release()
+
+    def hold(self, held: bool) -> None:
+        """The station's inbox is full, or no longer."""
+        self._held = held
+        self._set()
+
+    def _set(self) -> None:
+        if self._full or self._held:
+            self._transport.pauseProducing()
+        else:
+            self._transport.resumeProducing()
+
+    def _release(self) -> None:
+        if self._cut is not None and self._cut.active():
+            self._cut.cancel()
+        self._cut = None
+
+
+class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
+    """One socket: handshake, then frames to and from its ``Station``."""
+
+    log = Logger()
+    gate: StationGate
+    station: Station | None = None
+    fence = 0
+    name = ""
+    dialect: Dialect | None = None
+    counted = False
+    brake: Brake | None = None
+    pong: defer.Deferred[None] | None = None
+
+    # The handshake
+
+    def connectionMade(self) -> None:
+        """A TCP or TLS connection; counts as unauthenticated until the handshake is done."""
+        super().connectionMade()
+        self.gate.opening += 1
+        self.counted = True
+        if self.gate.opening > self.gate.limits.max_unauthenticated:
+            self.log.warn("too many connections without a handshake: {peer} is cut off", peer=self.peer)
+            self.transport.abortConnection()
+
+    def processHandshake(self) -> None:
+        """Autobahn's, with a cap on the size of the request."""
+        if len(self.data) > self.gate.limits.max_header and b"\r\n\r\n" not in self.data[: self.gate.limits.max_header]:
+            self.failHandshake("request header too large", 431)
+            return
+        super().processHandshake()
+
+    async def _connect(self, request: ConnectionRequest) -> tuple[str | None, dict[str, str]]:
+        try:
+            self.name = identity(request.path, self.gate.path)
+        except RefusedIdentity as no:
+            self._refuse(404, str(no))
+        credentials = basic_credentials(request.headers)
+        if credentials is not None and credentials[0] != self.name:
+            self._refuse(401, "the user name is not the station's identity")
+        handshake = Handshake(
+            self.name, self.peer, tuple(request.protocols), credentials is not None, bool(self.factory.isSecure)
+        )
+        decision = await self.gate.provisioning.admit(handshake, credentials[1] if credentials else None)
+        if not decision.admit:
+            self._refuse(decision.http_status, decision.reason)
+        self.dialect = self.gate.choose(handshake.protocols)
+        if self.dialect is None:
+            return None, {}
+        if not await self._older_gives_way():
+            self._refuse(409, "this station is connected already, and that connection is alive")
+        self.fence = await self.gate.switchboard.fence(self.name)
+        return self.dialect.protocol, {}
+
+    def onConnect(self, request: ConnectionRequest) -> defer.Deferred[tuple[str | None, dict[str, str]]]:
+        """Autobahn asks whether to go on."""
+        return defer.Deferred.fromCoroutine(self._connect(request))
+
+    def _refuse(self, status: int, reason: str) -> None:
+        self.log.info(
+            "refused {station!r} from {peer}: {status} {reason}",
+            station=self.name or self.http_request_path[:100],
+            peer=self.peer,
+            status=status,
+            reason=reason,
+        )
+        public = {401: "Unauthorized", 404: "Unknown station", 409: "Already connected"}.get(status, "Refused")
+        raise ConnectionDeny(status, public)
+
+    def failHandshake(self, reason: str, code: int = 400, responseHeaders: Any = None) -> None:
+        """Autobahn's, with the challenge that a 401 needs."""
+        if code == 401:
+            responseHeaders = [*(responseHeaders or []), ("WWW-Authenticate", 'Basic realm="csms"')]
+        super().failHandshake(reason, code, responseHeaders)
+
+    async def _older_gives_way(self) -> bool:
+        """The newer socket may take over only from one that is dead: a hijacker cannot push a living station out."""
+        older = self.gate.switchboard.station(self.name)
+        if older is None:
+            return True
+        alive = await older.alive(OLD_SOCKET_PING_S)
+        if alive:
+            self.log.warn(
+                "a second connection as {station} from {peer}: the first one, from {first}, is alive and stays",
+                station=self.name,
+                peer=self.peer,
+                first=older.peer_address,
+            )
+        return not alive
+
+    # Open
+
+    def onOpen(self) -> None:
+        """The handshake is done."""
+        self._uncount()
+        if self.dialect is None:
+            offered = ", ".join(self.websocket_protocols) or "none"
+            self.log.info(
+                "{station} offers no common subprotocol ({offered}): closed", station=self.name, offered=offered
+            )
+            self.sendClose(PROTOCOL_ERROR, "no common OCPP subprotocol")
+            return
+        brake = Brake(self.transport, self.gate.clock)
+        self.brake = brake
+        self.transport.registerProducer(brake, True)
+        station = Station(
+            StationRef(self.name, self.dialect.protocol, connected=True),
+            self.dialect,
+            fence=self.fence,
+            peer_address=self.peer,
+            write=self._write,
+            drop=self._drop,
+            hold=brake.hold,
+            ping=self._ping,
+            answer=self.gate.answer,
+            tell=self.gate.tell,
+            clock=self.gate.clock,
+            call_timeout_s=self.gate.limits.call_timeout_s,
+        )
+        older = self.gate.switchboard.add(station)
+        if older is station:
+            self._drop("a newer connection of this station is open")
+            return
+        self.station = station
+        brake.hold(True)
+        self._begin(station, older).addErrback(self._could_not_begin)
+
+    @defer.inlineCallbacks
+    def _begin(self, station: Station, older: Station | None) -> Any:
+        """Read nothing before it is known whether the station booted already."""
+        if older is not None:
+            older.drop("replaced by a newer connection")
+        yield defer.ensureDeferred(self.gate.provisioning.connected(station))
+        self.log.info(
+            "{station} connected from {peer} with {protocol}",
+            station=station.id,
+            peer=self.peer,
+            protocol=station.protocol,
+        )
+        self.gate.tell(StationConnected(station.ref, self.gate.now(), self.peer))
+        if self.brake is not None:
+            self.brake.hold(False)
+
+    def _could_not_begin(self, failure: Any) -> None:
+        self.log.error("{station} cannot be served: {why}", station=self.name, why=failure.value)
+        self._drop("the CSMS cannot serve this station now")
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        """One message; OCPP-J speaks text only."""
+        station = self.station
+        if station is None:
+            return
+        if isBinary:
+            self.sendClose(1003, "OCPP-J uses text frames")
+            return
+        self.gate.logged(station.id, "in", payload)
+        station.receive(payload)
+        self.gate.seen(station)
+
+    def _write(self, frame: bytes) -> None:
+        self.sendMessage(frame)
+        self.gate.logged(self.name, "out", frame)
+
+    def _drop(self, reason: str) -> None:
+        if self.state == self.STATE_OPEN:
+            code = RESTART if reason == SHUTDOWN else POLICY
+            self.sendClose(code, reason)
+
+    # Alive or not
+
+    def _ping(self) -> defer.Deferred[None]:
+        pong: defer.Deferred[None] = defer.Deferred()
+        waiting, self.pong = self.pong, pong
+        if waiting is not None and not waiting.called:
+            pong.chainDeferred(waiting)
+        self.sendPing(b"csms")
+        return pong
+
+    def onPong(self, payload: bytes) -> None:
+        """The peer lives."""
+        pong, self.pong = self.pong, None
+        if pong is not None and not pong.called:
+            pong.callback(None)
+
+    # Closed
+
+    def _uncount(self) -> None:
+        if self.counted:
+            self.counted = False
+            self.gate.opening -= 1
+
+    def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
+        """The connection ended, cleanly or not."""
+        self._uncount()
+        station, self.station = self.station, None
+        if station is None:
+            return
+        station.gone()
+        why = reason or ("closed by the station" if wasClean else "connection lost")
+        self.log.info("{station} disconnected: {why}", station=station.id, why=why)
+        removing = defer.ensureDeferred(self.gate.switchboard.remove(station))
+        removing.addCallbacks(
+            lambda offline: self.gate.tell(StationLost(station.ref, self.gate.now(), why)) if offline else None,
+            lambda failure: self.log.error("{station}: {why}", station=station.id, why=failure.value),
+        )
+
+
+SHUTDOWN = "the CSMS restarts"
+
+
+def station_factory(gate: StationGate, reactor: Any) -> WebSocketServerFactory:
+    """The listening side for one port."""
+    protocol = type("StationProtocol", (StationProtocol,), {"gate": gate})
+    factory = WebSocketServerFactory(protocols=list(gate.dialects), server="csms", reactor=reactor)
+    factory.protocol = protocol
+    limits = gate.limits
+    factory.setProtocolOptions(
+        failByDrop=False,
+        maxMessagePayloadSize=limits.max_message,
+        maxFramePayloadSize=limits.max_message,
+        openHandshakeTimeout=limits.handshake_s,
+        closeHandshakeTimeout=2.0,
+        autoPingInterval=limits.ping_interval_s,
+        autoPingTimeout=limits.ping_timeout_s,
+        autoPingSize=12,
+        utf8validateIncoming=True,
+        webStatus=False,
+        perMessageCompressionAccept=_accept_deflate(limits) if limits.compression else None,
+    )
+    return factory
+
+
+def _accept_deflate(limits: Limits) -> Callable[[list[object]], object]:
+    def accept(offers: list[object]) -> object:
+        for offer in offers:
+            if isinstance(offer, PerMessageDeflateOffer):
+                return PerMessageDeflateOfferAccept(offer, max_message_size=limits.max_message)
+        return None
+
+    return accept

@@ -1,0 +1,182 @@
+"""``ask`` and ``tell``: how the core calls plugins.
+
+pluggy validates and introspects hook implementations; the calls are ours, because its ``firstresult`` takes a coroutine that will answer None
+for an answer, and one raising implementation hides all later ones. A chain is resolved once, at start and on reload.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+from twisted.internet import defer
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Breaker:
+    """Counts a plugin's faults in a row; opens for a pause when there are too many, so that it costs nobody time."""
+
+    clock: IReactorTime
+    limit: int
+    pause_s: float
+    faults: int = 0
+    total: int = 0
+    last_fault: str = ""
+    opened_until: float = 0.0
+
+    @property
+    def open(self) -> bool:
+        """Whether the plugin is passed over at the moment."""
+        return self.faults >= self.limit and self.clock.seconds() < self.opened_until
+
+    def good(self) -> None:
+        """A call went well: the row of faults ends."""
+        self.faults = 0
+
+    def bad(self, what: str) -> None:
+        """A call went wrong; after the pause one call is let through to try."""
+        self.faults += 1
+        self.total += 1
+        self.last_fault = what
+        if self.faults >= self.limit:
+            self.opened_until = self.clock.seconds() + self.pause_s
+
+
+@dataclass(frozen=True, slots=True)
+class Implementation:
+    """One plugin's function for one hook; ``accepts`` are the argument names it declared."""
+
+    plugin: str
+    call: Callable[..., Any]
+    accepts: tuple[str, ...]
+    breaker: Breaker
+    listens_to: tuple[type, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    """What a hook answered, and which plugin it was."""
+
+    value: T
+    plugin: str
+
+
+class OnFault(Protocol):
+    """Told once for each fault of a plugin: its name, the hook, what happened."""
+
+    def __call__(self, plugin: str, hook: str, what: str) -> None: ...
+
+
+def _unheard(plugin: str, hook: str, what: str) -> None:
+    """Nobody counts faults."""
+
+
+@dataclass(slots=True)
+class Hooks:
+    """The resolved chains: who is asked what, in which order, with which deadline in seconds."""
+
+    clock: IReactorTime
+    timeout_s: float = 5.0
+    on_fault: OnFault = _unheard
+    log: Logger = field(default_factory=lambda: Logger(namespace="csms.hooks"))
+    chains: Mapping[str, tuple[Implementation, ...]] = field(default_factory=dict)
+    _listeners: dict[type, tuple[Implementation, ...]] = field(default_factory=dict)
+
+    def resolve(self, chains: Mapping[str, Iterable[Implementation]]) -> None:
+        """Take over new chains, all at once; calls under way finish with the old ones."""
+        self.chains = {name: tuple(chain) for name, chain in chains.items() if chain}
+        self._listeners = {}
+
+    def has(self, hook: str) -> bool:
+        """Whether any plugin implements this hook; lets hot paths skip the question."""
+        return hook in self.chains
+
+    async def ask(self, hook: str, **question: Any) -> Answer[Any] | None:
+        """The first answer that is not None, or None; faults and deadlines pass the question on to the next plugin."""
+        for implementation in self.chains.get(hook, ()):
+            if implementation.breaker.open:
+                continue
+            value = await self._one(hook, implementation, question)
+            if value is not None:
+                return Answer(value, implementation.plugin)
+        return None
+
+    async def ask_plugin(self, plugin: str, hook: str, **question: Any) -> Any:
+        """What one plugin answers, by name; None when it has no opinion, fails, or does not exist."""
+        for implementation in self.chains.get(hook, ()):
+            if implementation.plugin == plugin and not implementation.breaker.open:
+                return await self._one(hook, implementation, question)
+        return None
+
+    def tell(self, event: object) -> None:
+        """Give news to everyone who listens; nobody's fault reaches the caller or the other listeners."""
+        for implementation in self._listening(type(event)):
+            if not implementation.breaker.open:
+                self._tell_one(implementation, event)
+
+    def listens(self, kind: type) -> bool:
+        """Whether any plugin wants news of this kind; lets hot paths skip making them."""
+        return bool(self._listening(kind))
+
+    def _listening(self, kind: type) -> tuple[Implementation, ...]:
+        listeners = self._listeners.get(kind)
+        if listeners is None:
+            chain = self.chains.get("on_event", ())
+            listeners = tuple(one for one in chain if one.listens_to is None or issubclass(kind, one.listens_to))
+            self._listeners[kind] = listeners
+        return listeners
+
+    async def _one(self, hook: str, implementation: Implementation, question: Mapping[str, Any]) -> Any:
+        try:
+            value = implementation.call(**{name: question[name] for name in implementation.accepts})
+            if inspect.isawaitable(value):
+                value = await self._within(value)
+        except Exception as fault:
+            self._fault(hook, implementation, fault)
+            return None
+        implementation.breaker.good()
+        return value
+
+    def _tell_one(self, implementation: Implementation, event: object) -> None:
+        try:
+            result = implementation.call(event=event)
+        except Exception as fault:
+            self._fault("on_event", implementation, fault)
+            return
+        if not inspect.isawaitable(result):
+            implementation.breaker.good()
+            return
+        waiting = self._within(result)
+        waiting.addCallbacks(
+            lambda _: implementation.breaker.good(),
+            lambda failure: self._fault("on_event", implementation, failure.value),
+        )
+
+    def _within(self, awaitable: Awaitable[Any]) -> defer.Deferred[Any]:
+        waiting = defer.ensureDeferred(_await(awaitable))
+        return waiting.addTimeout(self.timeout_s, self.clock)
+
+    def _fault(self, hook: str, implementation: Implementation, fault: BaseException) -> None:
+        late = isinstance(fault, defer.TimeoutError)
+        what = f"no answer within {self.timeout_s:g} s" if late else f"{type(fault).__name__}: {fault}"
+        was_open = implementation.breaker.open
+        implementation.breaker.bad(what)
+        self.log.error("plugin {plugin} failed in {hook}: {what}", plugin=implementation.plugin, hook=hook, what=what)
+        if implementation.breaker.open and not was_open:
+            self.log.error(
+                "plugin {plugin} is passed over for {pause:g} s after {faults} faults in a row",
+                plugin=implementation.plugin,
+                pause=implementation.breaker.pause_s,
+                faults=implementation.breaker.faults,
+            )
+        self.on_fault(implementation.plugin, hook, what)
+
+
+async def _await(awaitable: Awaitable[T]) -> T:
+    return await awaitable

@@ -1,0 +1,105 @@
+"""Every hook on one page. A hook takes one question and returns one answer, or None for "no opinion".
+
+Decisions are asked in the order of the site file until one plugin answers; the documented default follows when none does. News go to
+everyone. Implementations may be plain functions or coroutines; each has a deadline, and one that raises or hangs is passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from typing import TYPE_CHECKING, TypeVar
+
+import pluggy
+
+from csms.model.authorization import Authorization, AuthorizationRequest
+from csms.model.availability import StatusCheckPlan, StatusSilence
+from csms.model.billing import Price
+from csms.model.commands import CommandFailure, RetryPlan
+from csms.model.provisioning import BootDecision, BootNotification, Reset, ResetPlan
+from csms.model.station import AdmitDecision, Handshake, StationRef
+from csms.model.transactions import Transaction
+
+if TYPE_CHECKING:
+    import click
+
+    from csms.facade import ActionRegistry, ConditionRegistry, WebRegistry
+
+T = TypeVar("T")
+Maybe = T | None | Awaitable[T | None]
+
+hookspec = pluggy.HookspecMarker("csms")
+hookimpl = pluggy.HookimplMarker("csms")
+
+DECISIONS = (
+    "admit_station",
+    "decide_boot",
+    "authorize",
+    "plan_reset",
+    "plan_status_check",
+    "plan_retry",
+    "price",
+    "answer_call",
+)
+NEWS = ("on_event",)
+REGISTRATIONS = ("register_actions", "register_conditions", "register_web", "register_commands")
+
+
+class CsmsHooks:
+    """The hook page. Since 0.1 unless said otherwise."""
+
+    @hookspec
+    def admit_station(self, handshake: Handshake) -> Maybe[AdmitDecision]:
+        """May this station open a WebSocket? Default: the station list and ``[stations] unknown``."""
+
+    @hookspec
+    def decide_boot(self, station: StationRef, boot: BootNotification) -> Maybe[BootDecision]:
+        """Accept, hold or reject a booting station. Default: approved stations are Accepted, the others Pending."""
+
+    @hookspec
+    def authorize(self, request: AuthorizationRequest) -> Maybe[Authorization]:
+        """May this token charge? Default: Unknown. Asked for Authorize, for tokens in transaction events and for remote starts."""
+
+    @hookspec
+    def plan_reset(self, station: StationRef, reset: Reset, active_transactions: int) -> Maybe[ResetPlan]:
+        """When shall a reset happen that did not say so, and what if it does not? Default: OnIdle, reported after 15 minutes."""
+
+    @hookspec
+    def plan_status_check(self, silence: StatusSilence) -> Maybe[StatusCheckPlan]:
+        """Ask a silent connector for its status, or raise a fault? Default: neither, look again in a minute."""
+
+    @hookspec
+    def plan_retry(self, failure: CommandFailure) -> Maybe[RetryPlan]:
+        """Send a command again that failed? Default: no. Never asked for commands that must not be repeated blindly."""
+
+    @hookspec
+    def price(self, transaction: Transaction) -> Maybe[Price]:
+        """What does this transaction cost so far? Default: no bill is written."""
+
+    @hookspec
+    def answer_call(
+        self, station: StationRef, action: str, payload: Mapping[str, object]
+    ) -> Maybe[Mapping[str, object]]:
+        """Take over any action of a station, in its own version's words. Default: the core answers."""
+
+    @hookspec
+    def on_event(self, event: object) -> Awaitable[None] | None:
+        """News, after the answer is committed and sent: one of the past-tense dataclasses of ``csms.api``.
+
+        A plugin that names the kinds it wants in a class attribute ``listens_to`` (a tuple of classes) is called for those alone.
+        """
+
+    @hookspec
+    def register_actions(self, register: ActionRegistry) -> None:
+        """Offer actions to flow rules: ``register(name, run, idempotent=...)``."""
+
+    @hookspec
+    def register_conditions(self, register: ConditionRegistry) -> None:
+        """Offer pure functions to the expressions of flow rules: ``register(name, function)``."""
+
+    @hookspec
+    def register_web(self, site: WebRegistry) -> None:
+        """Add resources below ``/plugins/<name>/`` of the API port: ``site(path, resource)``; they need the API's token too."""
+
+    @hookspec
+    def register_commands(self, cli: click.Group) -> None:
+        """Add commands to ``csms``."""

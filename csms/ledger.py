@@ -1,0 +1,167 @@
+"""A transaction's state as a pure function of the set of its events: any order gives the same state.
+
+``absorb`` adds one event to the evidence; it is commutative, and the store never gives it the same event twice. ``summary`` reads the state off
+the evidence. Evidence is a JSON-able dict, so that it can be kept beside the events; nothing here knows a database or a socket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+
+from csms.model.authorization import IdToken
+from csms.model.metering import ENERGY_REGISTER, MeterValue, SampledValue
+from csms.model.transactions import Completeness, EventType, Transaction, TransactionEvent
+
+Evidence = dict[str, Any]
+Fact = list[Any]
+"""``[rank, value...]``: of two facts of the same kind the one with the lower (or higher) rank stays."""
+
+MISSING_SHOWN = 100
+
+
+def absorb(evidence: Evidence | None, event: TransactionEvent) -> Evidence:
+    """The evidence with one more event; the given evidence is not changed."""
+    new: Evidence = {} if evidence is None else dict(evidence)
+    at = _text(event.timestamp)
+    rank = [at, event.key]
+    new["events"] = new.get("events", 0) + 1
+    new["last"] = max(new.get("last", ""), at)
+    if event.seq_no is not None:
+        new["seqs"] = _with(new.get("seqs", []), event.seq_no)
+    match event.type:
+        case EventType.STARTED:
+            _lowest(new, "started", [rank, at, event.trigger])
+        case EventType.ENDED:
+            _lowest(new, "ended", [rank, at, event.stopped_reason])
+            if event.id_token:
+                _lowest(new, "stop_token", [rank, event.id_token.value, event.id_token.type])
+    if event.id_token and event.type is not EventType.ENDED:
+        _lowest(new, "token", [rank, event.id_token.value, event.id_token.type])
+    if event.evse is not None:
+        _lowest(new, "place", [[event.connector is None, *rank], event.evse, event.connector])
+    if event.charging_state:
+        _highest(new, "state", [rank, event.charging_state])
+    if event.remote_start_id is not None:
+        _lowest(new, "remote", [rank, event.remote_start_id])
+    if event.meter_values:
+        _absorb_registers(new, event)
+    return new
+
+
+def summary(id: int, station: str, wire_id: str, evidence: Evidence, *, authorization: str = "") -> Transaction:
+    """The state that follows from the evidence; ``review`` says in words what a person should look at, or is empty."""
+    started, ended = evidence.get("started"), evidence.get("ended")
+    missing = tuple(_holes(evidence.get("seqs", [])))
+    begin, end, last = (evidence.get(name) for name in ("begin", "end", "meter"))
+    place, remote = evidence.get("place"), evidence.get("remote")
+    complete = bool(started and ended and not missing)
+    completeness = Completeness.COMPLETE if complete else Completeness.INCOMPLETE if ended else Completeness.ONGOING
+    return Transaction(
+        id=id,
+        station=station,
+        station_transaction=wire_id,
+        completeness=completeness,
+        evse=place[1] if place else None,
+        connector=place[2] if place else None,
+        id_token=_token(evidence.get("token")),
+        stop_token=_token(evidence.get("stop_token")),
+        authorization=authorization,
+        started_at=_time(started[1]) if started else None,
+        ended_at=_time(ended[1]) if ended else None,
+        start_trigger=started[2] if started else "",
+        stopped_reason=ended[2] if ended else "",
+        charging_state=evidence["state"][1] if "state" in evidence else "",
+        remote_start_id=remote[1] if remote else None,
+        meter_start_wh=Decimal(begin[1]) if begin else None,
+        meter_stop_wh=Decimal(end[1]) if end else None,
+        last_meter_wh=Decimal(last[1]) if last else None,
+        last_event_at=_time(evidence["last"]) if evidence.get("last") else None,
+        events=evidence.get("events", 0),
+        missing=missing,
+        review=_review(started is not None, begin, end, ended is not None),
+    )
+
+
+def _absorb_registers(evidence: Evidence, event: TransactionEvent) -> None:
+    """The begin register is the Transaction.Begin reading, else the first one in the Started event; the end likewise."""
+    for at, sample in _registers(event.meter_values):
+        value = str(sample.value)
+        stamp = _text(at)
+        if sample.context == "Transaction.Begin":
+            _lowest(evidence, "begin", [[0, stamp, event.key], value])
+        elif event.type is EventType.STARTED:
+            _lowest(evidence, "begin", [[1, stamp, event.key], value])
+        if sample.context == "Transaction.End":
+            _highest(evidence, "end", [[1, stamp, event.key], value])
+        elif event.type is EventType.ENDED and sample.context != "Transaction.Begin":
+            _highest(evidence, "end", [[0, stamp, event.key], value])
+        _highest(evidence, "meter", [[stamp, event.key], value])
+
+
+def _registers(values: tuple[MeterValue, ...]) -> Iterator[tuple[datetime, SampledValue]]:
+    for value in values:
+        for sample in value.sampled:
+            if sample.measurand == ENERGY_REGISTER and not sample.phase and sample.location == "Outlet":
+                yield value.timestamp, sample
+
+
+def _review(started: bool, begin: Fact | None, end: Fact | None, ended: bool) -> str:
+    if not started:
+        return "no start seen"
+    if not ended:
+        return ""
+    if begin is None or end is None:
+        return f"no {'begin' if begin is None else 'end'} register"
+    return "end register below begin" if Decimal(end[1]) < Decimal(begin[1]) else ""
+
+
+def _lowest(evidence: Evidence, name: str, fact: Fact) -> None:
+    if name not in evidence or fact < evidence[name]:
+        evidence[name] = fact
+
+
+def _highest(evidence: Evidence, name: str, fact: Fact) -> None:
+    if name not in evidence or fact > evidence[name]:
+        evidence[name] = fact
+
+
+def _with(spans: list[list[int]], number: int) -> list[list[int]]:
+    """The sorted spans of numbers seen, with one more number; the usual case is one longer last span."""
+    if spans and spans[-1][1] + 1 == number:
+        return [*spans[:-1], [spans[-1][0], number]]
+    numbers = sorted([*spans, [number, number]])
+    joined: list[list[int]] = []
+    for low, high in numbers:
+        if joined and low <= joined[-1][1] + 1:
+            joined[-1] = [joined[-1][0], max(high, joined[-1][1])]
+        else:
+            joined.append([low, high])
+    return joined
+
+
+def _holes(spans: list[list[int]]) -> Iterator[int]:
+    """The numbers between the spans, at most MISSING_SHOWN of them."""
+    shown = 0
+    for (_, before), (after, _) in pairwise(spans):
+        for number in range(before + 1, after):
+            if shown == MISSING_SHOWN:
+                return
+            shown += 1
+            yield number
+
+
+def _token(fact: Fact | None) -> IdToken | None:
+    return IdToken(fact[1], fact[2]) if fact else None
+
+
+def _text(at: datetime) -> str:
+    """Fixed width, so that text order is time order."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds")[:26]
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)

@@ -1,0 +1,51 @@
+"""Meter values as stations report them: OCPP 2.x block J."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from csms.model.station import StationRef
+
+ENERGY_REGISTER = "Energy.Active.Import.Register"
+
+
+@dataclass(frozen=True, slots=True)
+class SampledValue:
+    """One reading in base units of its measurand (Wh, W, A, V ...); ``signed`` holds signed meter data unchanged."""
+
+    value: Decimal
+    measurand: str = ENERGY_REGISTER
+    context: str = "Sample.Periodic"
+    phase: str = ""
+    location: str = "Outlet"
+    unit: str = "Wh"
+    signed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MeterValue:
+    """Readings taken at one time."""
+
+    timestamp: datetime
+    sampled: tuple[SampledValue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MeterValues:
+    """Readings outside a transaction (or of a 1.6 transaction when ``transaction`` is set)."""
+
+    evse: int
+    values: tuple[MeterValue, ...]
+    transaction: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MeterValuesReceived:
+    """Telemetry outside a transaction is stored; it is never billed."""
+
+    station: StationRef
+    at: datetime
+    evse: int
+    values: tuple[MeterValue, ...]

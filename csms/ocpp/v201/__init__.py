@@ -1,0 +1,49 @@
+"""OCPP 2.0.1: the tables of the functional blocks, put together; the model speaks its words, so little is translated."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from csms.ocpp.dialect import Dialect
+from csms.ocpp.errors import V201
+from csms.ocpp.v201 import (
+    answers,
+    authorization,
+    availability,
+    data_transfer,
+    metering,
+    monitoring,
+    notices,
+    provisioning,
+    transactions,
+    variables,
+)
+
+DIALECT = Dialect(
+    V201,
+    requests=MappingProxyType(
+        {
+            **provisioning.REQUESTS,
+            **availability.REQUESTS,
+            **authorization.REQUESTS,
+            **transactions.REQUESTS,
+            **metering.REQUESTS,
+            **monitoring.REQUESTS,
+            **data_transfer.REQUESTS,
+            **notices.REQUESTS,
+        }
+    ),
+    commands=MappingProxyType(
+        {
+            **provisioning.COMMANDS,
+            **variables.COMMANDS,
+            **availability.COMMANDS,
+            **authorization.COMMANDS,
+            **transactions.COMMANDS,
+            **data_transfer.COMMANDS,
+            **answers.COMMANDS,
+        }
+    ),
+)
+
+__all__ = ["DIALECT"]

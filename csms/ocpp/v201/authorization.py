@@ -1,0 +1,66 @@
+"""Block C of OCPP 2.0.1: tokens on the wire, the question whether one may charge, and the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from csms.model.authorization import Authorization, Authorize, ClearCache, IdToken
+from csms.ocpp.dialect import Incoming, NotSupportedByStation, Outgoing, Payload
+from csms.ocpp.errors import V201
+from csms.ocpp.times import print_time
+from csms.ocpp.v201.answers import decode_answer
+
+TOKEN_TYPES = frozenset(
+    {"Central", "eMAID", "ISO14443", "ISO15693", "KeyCode", "Local", "MacAddress", "NoAuthorization"}
+)
+LONGEST_TOKEN = 36
+LONGEST_MESSAGE = 512
+
+
+def decode_token(token: Mapping[str, Any]) -> IdToken:
+    """A token as a station wrote it."""
+    return IdToken(token["idToken"], token["type"])
+
+
+def encode_token(token: IdToken) -> Payload:
+    """A token of a command; raises NotSupportedByStation when it is longer or of another type than the version knows."""
+    if not fits(token):
+        text = f"a token in {V201} has at most {LONGEST_TOKEN} characters and one of the types {', '.join(sorted(TOKEN_TYPES))}"
+        raise NotSupportedByStation(text)
+    return {"idToken": token.value, "type": token.type}
+
+
+def fits(token: IdToken) -> bool:
+    """Whether this version can say the token."""
+    return len(token.value) <= LONGEST_TOKEN and token.type in TOKEN_TYPES
+
+
+def encode_info(answer: Authorization) -> Payload:
+    """``idTokenInfo``; a group that this version cannot say is left out, a message is cut to its 512 characters."""
+    info: Payload = {"status": answer.status.value}
+    if answer.expires is not None:
+        info["cacheExpiryDateTime"] = print_time(answer.expires)
+    if answer.group is not None and fits(answer.group):
+        info["groupIdToken"] = encode_token(answer.group)
+    if answer.message:
+        info["personalMessage"] = {"format": "UTF8", "content": answer.message[:LONGEST_MESSAGE]}
+    return info
+
+
+def decode_authorize(payload: Payload) -> Authorize:
+    """The question whether a token may charge."""
+    return Authorize(decode_token(payload["idToken"]), payload.get("certificate"))
+
+
+def encode_authorization(answer: Authorization) -> Payload:
+    """The answer to Authorize."""
+    return {"idTokenInfo": encode_info(answer)}
+
+
+def _encode_clear_cache(command: ClearCache) -> tuple[str, Payload]:
+    return "ClearCache", {}
+
+
+REQUESTS: Mapping[str, Incoming] = {"Authorize": Incoming(decode_authorize, encode_authorization)}
+COMMANDS: Mapping[type, Outgoing] = {ClearCache: Outgoing(_encode_clear_cache, decode_answer)}

@@ -1,0 +1,268 @@
+"""One connected station: its queue of calls coming in, its one call going out, and how it is told apart from an older socket.
+
+Knows the RPC peer and the dialect, not the socket (it is given ``write``), not the database and not the policy (it is given ``answer``).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Any
+
+from twisted.internet import defer
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from csms.model.commands import CommandAnswer, CommandState
+from csms.model.station import StationRef
+from csms.ocpp.dialect import Dialect, NotSupportedByStation, Payload
+from csms.ocpp.errors import OcppError
+from csms.ocpp.rpc import Call, Failure, Garbled, Peer, Result
+from csms.running import run_now
+
+INBOX_HIGH = 32
+INBOX_LOW = 8
+"""Unanswered calls of one station at which reading its socket stops, and goes on."""
+
+
+class CommandFailed(Exception):
+    """A command did not get an answer it could use: ``state`` is what the ledger says, ``code`` a word, the text a sentence."""
+
+    def __init__(self, state: CommandState, code: str, text: str, details: Mapping[str, Any] | None = None) -> None:
+        super().__init__(text)
+        self.state = state
+        self.code = code
+        self.details = details or {}
+
+
+def not_connected(station: str) -> CommandFailed:
+    """The station has no open connection; nothing was sent."""
+    return CommandFailed(CommandState.FAILED, "NotConnected", f"station {station} is not connected")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What answers a call: a payload, an error, or nothing at all (the station repeats); and the news to tell once it is sent."""
+
+    payload: Payload | None = None
+    error: OcppError | None = None
+    events: tuple[object, ...] = ()
+
+
+Answerer = Callable[["Station", Call], Coroutine[Any, Any, Reply]]
+
+
+class Station:
+    """One connection of one station. ``fence`` grows with every connection of that station; ``accepted`` says that its boot was."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        ref: StationRef,
+        dialect: Dialect,
+        *,
+        fence: int,
+        peer_address: str,
+        write: Callable[[bytes], None],
+        drop: Callable[[str], None],
+        hold: Callable[[bool], None],
+        ping: Callable[[], defer.Deferred[None]],
+        answer: Answerer,
+        tell: Callable[[object], None],
+        clock: IReactorTime,
+        call_timeout_s: float,
+    ) -> None:
+        self.ref = ref
+        self.dialect = dialect
+        self.fence = fence
+        self.peer_address = peer_address
+        self.accepted = False
+        self.lost = False
+        self.heard_at = clock.seconds()
+        self.heartbeat_s: int | None = None
+        self.skew_s: float | None = None
+        self.reported: dict[tuple[int, int], float] = {}
+        self._write = write
+        self._drop = drop
+        self._hold = hold
+        self._ping = ping
+        self._answer = answer
+        self._tell = tell
+        self._clock = clock
+        self._timeout_s = call_timeout_s
+        self._peer = Peer(dialect.protocol)
+        self._inbox: deque[Call] = deque()
+        self._busy = False
+        self._held = False
+        self._turn = defer.DeferredLock()
+        self._waiting: defer.Deferred[Result | Failure] | None = None
+        self._ids = count(1)
+
+    @property
+    def id(self) -> str:
+        """The identity from the URL."""
+        return self.ref.id
+
+    @property
+    def protocol(self) -> str:
+        """The negotiated subprotocol, such as ``ocpp2.0.1``."""
+        return self.dialect.protocol
+
+    def became(self, **facts: str) -> None:
+        """The station told something about itself at boot: vendor, model, firmware."""
+        self.ref = replace(self.ref, **facts)  # type: ignore[arg-type]
+
+    # Coming in
+
+    def receive(self, frame: str | bytes) -> None:
+        """One text frame; calls are answered in order, answers to our call at once."""
+        self.heard_at = self._clock.seconds()
+        received = self._peer.receive(frame)
+        match received:
+            case Call():
+                self._inbox.append(received)
+                if not self._busy:
+                    self._next()
+                elif len(self._inbox) > INBOX_HIGH and not self._held:
+                    self._held = True
+                    self._hold(True)
+            case Result() | Failure():
+                waiting, self._waiting = self._waiting, None
+                if waiting is not None:
+                    waiting.callback(received)
+            case Garbled(reply=bytes() as reply):
+                self.log.info("{station} sent {what}", station=self.id, what=received.description)
+                self._write(reply)
+            case _:
+                self.log.debug("{station} sent something to ignore: {what}", station=self.id, what=received)
+
+    def _next(self) -> None:
+        """Answer calls until one has to wait or none is left; a loop, so that a long inbox needs no deep stack."""
+        while self._inbox and not self._busy and not self.lost:
+            call = self._inbox.popleft()
+            self._busy = True
+            run_now(
+                self._answer(self, call),
+                lambda reply, call=call: self._answered(call, reply),  # type: ignore[misc]
+                lambda fault, call=call: self._broke(call, fault),  # type: ignore[misc]
+            )
+        if self._held and len(self._inbox) < INBOX_LOW:
+            self._held = False
+            self._hold(False)
+
+    def _answered(self, call: Call, reply: Reply) -> None:
+        if not self.lost:
+            if reply.error is not None:
+                self._write(self._peer.refuse(call, reply.error))
+            elif reply.payload is not None:
+                self._write(self._peer.answer(call, reply.payload))
+        for event in reply.events:
+            self._tell(event)
+        self._busy = False
+        if self._inbox:
+            self._next()
+
+    def _broke(self, call: Call, fault: Exception) -> None:
+        """The answerer promises not to raise; should it do so, the station is left to repeat and life goes on."""
+        self.log.error(
+            "bug: answering {action} of {station} raised {fault!r}", action=call.action, station=self.id, fault=fault
+        )
+        self._busy = False
+        self._next()
+
+    # Going out
+
+    async def call(
+        self,
+        action: str,
+        payload: Payload,
+        *,
+        before: Callable[[], Awaitable[None]] | None = None,
+        timeout_s: float | None = None,
+    ) -> Payload:
+        """Send one call and give its answer; ``before`` runs when its turn has come, just before it is written.
+
+        Raises CommandFailed: NotConnected, Timeout, ConnectionLost, or the station's own error code.
+        """
+        await self._turn.acquire()
+        try:
+            if before is not None and not self.lost:
+                await before()
+            if self.lost:
+                raise not_connected(self.id)
+            return await self._exchange(action, payload, timeout_s or self._timeout_s)
+        finally:
+            self._turn.release()
+
+    async def _exchange(self, action: str, payload: Payload, timeout_s: float) -> Payload:
+        message_id = f"{self.fence}.{next(self._ids)}"
+        self._write(self._peer.call(message_id, action, payload))
+        waiting: defer.Deferred[Result | Failure] = defer.Deferred()
+        self._waiting = waiting
+        try:
+            answer = await waiting.addTimeout(timeout_s, self._clock)
+        except defer.TimeoutError:
+            self._waiting = None
+            self._peer.give_up(message_id)
+            text = f"station {self.id} did not answer {action} within {timeout_s:g} s"
+            raise CommandFailed(CommandState.TIMED_OUT, "Timeout", text) from None
+        if isinstance(answer, Failure):
+            text = answer.description or f"station {self.id} refused {action}"
+            raise CommandFailed(CommandState.REJECTED, answer.code, text, answer.details)
+        return answer.payload
+
+    async def send(self, command: object, *, before: Callable[[], Awaitable[None]] | None = None) -> CommandAnswer:
+        """Send a neutral command in this station's words, in several calls where its version needs them."""
+        try:
+            outgoing = self.dialect.outgoing(command)
+            parts = [(part, *outgoing.encode(part)) for part in outgoing.split(command)]
+        except NotSupportedByStation as no:
+            raise CommandFailed(CommandState.FAILED, "NotSupportedByStation", str(no)) from None
+        answers = []
+        for part, action, payload in parts:
+            answer = await self.call(action, payload, before=before)
+            answers.append(outgoing.decode_answer(part, answer))
+            before = None
+        return _merged(answers)
+
+    # The end
+
+    async def alive(self, within_s: float) -> bool:
+        """Whether the other end answers a ping within so many seconds."""
+        if self.lost:
+            return False
+        try:
+            await self._ping().addTimeout(within_s, self._clock)
+        except (defer.TimeoutError, defer.CancelledError):
+            return False
+        return True
+
+    def drop(self, reason: str) -> None:
+        """Close the connection; the reason goes into the close frame."""
+        self._drop(reason)
+
+    def gone(self) -> None:
+        """The socket is closed: what was being answered is finished but not sent, what waits for an answer is uncertain."""
+        self.lost = True
+        self._inbox.clear()
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            text = f"the connection of {self.id} was lost before it answered"
+            waiting.errback(CommandFailed(CommandState.UNCERTAIN, "ConnectionLost", text))
+
+
+def _merged(answers: list[CommandAnswer]) -> CommandAnswer:
+    """One answer of several: accepted when all are, the values of all, the first refusal's words."""
+    if len(answers) == 1:
+        return answers[0]
+    first_no = next((one for one in answers if not one.accepted), answers[-1])
+    return CommandAnswer(
+        accepted=all(one.accepted for one in answers),
+        status=first_no.status,
+        reason=first_no.reason,
+        payload={"results": [one.payload for one in answers]},
+        values=tuple(value for one in answers for value in one.values),
+    )
