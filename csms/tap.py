@@ -107,7 +107,7 @@ class House:
         self.now = now
         self.metrics = Metrics()
         self.hooks = Hooks(reactor, site.plugins.timeout.total_seconds(), self.metrics.plugin_fault)
-        self.store = Store(site.database.path, reactor)
+        self.store = Store(site.database_file, reactor)
         self.switchboard = Switchboard(self.store, now)
         self.plugins = PluginHost(site, self.hooks, reactor)
         self.provisioning = Provisioning(self.hooks, self.store, self.switchboard, _boot_policy(site), now)
@@ -392,7 +392,7 @@ def announcement(site: Site, plugins: str, hosts: list[Any]) -> list[str]:
         f"csms is ready. Site: {file}",
         "Stations connect to: " + "  ".join(where),
         f"API: http://{api.host}:{api.port}/api/v1/  its token is in {key}",
-        f"Database: {site.database.path}",
+        f"Database: {site.database_file}",
         f"Plugins: {plugins}",
         f"Unknown stations {unknown}.",
         "Try it: csms sim --station SIM1",

@@ -18,7 +18,7 @@ from typing import Any
 
 from twisted.internet import defer
 from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET, Request
+from twisted.web.server import NOT_DONE_YET
 
 from csms.api import (
     Authorization,
@@ -127,9 +127,7 @@ class AppTokens:
         """A used token is good for its own transaction only, and for a driver who comes back to that one."""
         own = _transaction(request) == by
         if not own and request.purpose is Purpose.AUTHORIZE:
-            own = bool(
-                await self._csms.read.active_transactions(station=request.station.id, token=request.id_token)
-            )
+            own = bool(await self._csms.read.active_transactions(station=request.station.id, token=request.id_token))
         return _accepted(details) if own else Authorization(AuthorizationStatus.INVALID, reason="already used")
 
     async def _mac(self, number: bytes, details: str) -> bytes:
@@ -179,12 +177,12 @@ class TokensResource(Resource):
     isLeaf = True
 
     def __init__(self, tokens: AppTokens, csms: Csms, lifetime: timedelta) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._tokens = tokens
         self._csms = csms
         self._lifetime = lifetime
 
-    def render(self, request: Request) -> int:
+    def render(self, request: Any) -> int:
         """Answer later; a caller who is gone is not answered."""
         gone: list[object] = []
         request.notifyFinish().addErrback(gone.append)
@@ -193,7 +191,7 @@ class TokensResource(Resource):
         work.addErrback(lambda failure: self._csms.log.failure("a token's answer was not sent", failure=failure))
         return NOT_DONE_YET
 
-    async def _answer(self, request: Request) -> tuple[int, Mapping[str, Any]]:
+    async def _answer(self, request: Any) -> tuple[int, Mapping[str, Any]]:
         try:
             order = self._order(request)
             token, expires = await self._tokens.make(**order)
@@ -204,7 +202,7 @@ class TokensResource(Resource):
             return 500, {"type": "about:blank", "status": 500, "title": "no token could be made: see the server's log"}
         return 201, {"token": token, "type": "Central", "expires": expires.isoformat().replace("+00:00", "Z")}
 
-    def _order(self, request: Request) -> dict[str, Any]:
+    def _order(self, request: Any) -> dict[str, Any]:
         if request.method != b"POST":
             request.setHeader(b"allow", b"POST")
             raise Refused(405, "only POST makes a token")
@@ -244,7 +242,7 @@ def _duration(value: object) -> timedelta:
     raise Refused(422, 'lifetime is a text such as "15m", from 1s to 7d')
 
 
-def _write(request: Request, status: int, body: Mapping[str, Any]) -> None:
+def _write(request: Any, status: int, body: Mapping[str, Any]) -> None:
     request.setResponseCode(status)
     kind = b"application/json" if status < 400 else b"application/problem+json"
     request.setHeader(b"content-type", kind)

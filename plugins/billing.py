@@ -63,7 +63,7 @@ def tariff_of(settings: Billing.Settings, pattern: str, changes: object) -> Bill
     """The settings with one entry of ``tariffs`` laid over them; raises ValueError in plain words."""
     known = [one.name for one in fields(settings) if one.name != "tariffs"]
     if not isinstance(changes, Mapping):
-        raise ValueError(f"tariffs.{pattern} is a table such as {{ per_kwh = \"0.39\" }}")
+        raise ValueError(f'tariffs.{pattern} is a table such as {{ per_kwh = "0.39" }}')
     new: dict[str, Any] = {"name": pattern}
     for key, value in changes.items():
         if key not in known:
@@ -71,7 +71,9 @@ def tariff_of(settings: Billing.Settings, pattern: str, changes: object) -> Bill
             cure = f"did you mean {close[0]}?" if close else f"it may have {', '.join(known)}"
             raise ValueError(f"tariffs.{pattern} has no {key}: {cure}")
         new[key] = _price(pattern, key, value) if key in PRICES else value
-        if key == "decimals" and type(value) is not int or key in ("currency", "name") and not isinstance(value, str):
+        if (key == "decimals" and type(value) is not int) or (
+            key in ("currency", "name") and not isinstance(value, str)
+        ):
             raise ValueError(f"tariffs.{pattern}.{key} cannot be {value!r}")
     try:
         return replace(settings, tariffs={}, **new)
@@ -83,7 +85,7 @@ def _price(pattern: str, key: str, value: object) -> Decimal:
     try:
         return Decimal(str(value))
     except InvalidOperation:
-        raise ValueError(f"tariffs.{pattern}.{key} is a price such as \"0.39\", not {value!r}") from None
+        raise ValueError(f'tariffs.{pattern}.{key} is a price such as "0.39", not {value!r}') from None
 
 
 def price_of(tariff: Billing.Settings, transaction: Transaction) -> Price:
@@ -114,7 +116,9 @@ def _energy(transaction: Transaction, notes: list[str]) -> Decimal | None:
         end = transaction.last_meter_wh
     missing = [name for name, value in (("start", begin), ("end", end)) if value is None]
     if begin is None or end is None:
-        notes.append(f"no energy: the {' and the '.join(missing)} register {'is' if len(missing) == 1 else 'are'} missing")
+        notes.append(
+            f"no energy: the {' and the '.join(missing)} register {'is' if len(missing) == 1 else 'are'} missing"
+        )
         return None
     if not (begin.is_finite() and end.is_finite()) or abs(begin) > MOST_WH * 1000 or abs(end) > MOST_WH * 1000:
         notes.append("no energy: a register is beyond belief")

@@ -66,7 +66,7 @@ class ResetAsked:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One thing a rule can be ``on``; ``parts`` are shorter names for paths into the event, ``main`` the one whose fields stand alone in ``where``."""
+    """One thing a rule can be ``on``; ``parts`` name paths into the event, and the fields of ``main`` stand alone in ``where``."""
 
     event: type
     main: str = "event"
@@ -96,6 +96,7 @@ QUESTIONS: Mapping[str, Kind] = {
     "boot": Kind(BootAsked, "boot", {"boot": "boot"}),
     "reset.choose": Kind(ResetAsked, "reset", {"reset": "reset"}),
 }
+_BY_CLASS: Mapping[type, tuple[str, ...]] = {kind.event: (name,) for name, kind in EVENTS.items()}
 OCPP = Kind(CallReceived, "msg", {"msg": "payload"})
 CUSTOM = Kind(RuleRaised, "value", {"value": "values"})
 OURS = ("station", "status", "tx", "alert", "command", "ocpp")
@@ -124,7 +125,7 @@ def event_names(event: object) -> tuple[str, ...]:
             return "call", f"ocpp.{event.action}"
         case RuleRaised():
             return (event.name,)
-    return tuple(name for name, kind in EVENTS.items() if kind.event is type(event))
+    return _BY_CLASS.get(type(event), ())
 
 
 def listened(names: Iterable[str]) -> tuple[type, ...]:
@@ -238,6 +239,14 @@ def unknown(roots: Mapping[str, Any], path: tuple[str, ...]) -> tuple[str, tuple
         if isinstance(part, type) and not is_dataclass(part) and depth < len(path) - 1 and part in (str, int, bool):
             return path[depth + 1], ()
     return None
+
+
+def is_leaf(roots: Mapping[str, Any], path: tuple[str, ...]) -> bool:
+    """Whether a path leads to a plain value, in which there are no more fields."""
+    part = roots.get(path[0])
+    for step in path[1:]:
+        part = _inner(part, step)
+    return isinstance(part, type) and not is_dataclass(part)
 
 
 def enum_words(roots: Mapping[str, Any], path: tuple[str, ...]) -> tuple[str, ...]:

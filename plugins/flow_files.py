@@ -70,7 +70,8 @@ class Document:
     def preset(self) -> str:
         """The name of the preset that this file is, or empty."""
         head = self.table.get("preset")
-        return str(head.get("name", "")) if isinstance(head, dict) else ""
+        name = head.get("name") if isinstance(head, dict) else None
+        return name if isinstance(name, str) else ""
 
 
 def stamp(folder: Path, patterns: Sequence[str]) -> tuple[tuple[str, int, int], ...]:
@@ -150,7 +151,8 @@ def _positions(text: str) -> Iterator[tuple[Where, int]]:
             here = _header(header[2], header[1] == "[[", counts)
             yield here, number
         elif key := _KEY.match(line):
-            yield (*here, *(part.strip('"') for part in key[1].split("."))), number
+            parts = [part.strip('"') for part in key[1].split(".")]
+            yield from (((*here, *parts[: depth + 1]), number) for depth in range(len(parts)))
             quote = next((one for one in ('"""', "'''") if line.count(one) % 2), "")
 
 

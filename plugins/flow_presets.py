@@ -1,6 +1,7 @@
 """Which rules a site has: those of its files and those of the presets it uses, with their options put in.
 
-A preset is shipped in the package or lies among the site's files; the site's own wins. It does nothing until it is named in ``presets`` or by ``[[use]]``.
+A preset is shipped in the package or lies among the site's files; the site's own wins. It does nothing until it is named in ``presets`` or by
+``[[use]]``.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files as package_files
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
@@ -70,11 +72,22 @@ def read_rules(folder: Path, patterns: Sequence[str], presets: Sequence[str]) ->
     """The rules of all files and of the presets in use; mistakes are collected, not raised."""
     reading = Reading()
     documents = [one for path in found(folder, patterns) if (one := document_of(path, folder, reading.mistakes))]
-    own = {one.preset: one for one in documents if one.preset}
+    gather(reading, documents, presets)
+    return reading
+
+
+def gather(reading: Reading, documents: Sequence[Document], presets: Sequence[str]) -> None:
+    """Take over what lies in the files and what they use."""
+    own: dict[str, Document] = {}
     used: Used = {name: (SETTING, ("presets",), {}) for name in presets}
     for document in documents:
-        if not document.preset:
+        if "preset" not in document.table:
             reading.add(document, {})
+        elif not document.preset or document.preset in own:
+            what = f"preset {document.preset} is there already" if document.preset else "[preset] has a name"
+            reading.mistakes.append(document.source.mistake(("preset",), what, 'as in name = "quiet-hours"'))
+        else:
+            own[document.preset] = document
         _uses(document, used, reading.mistakes)
     for name, (user, where, given) in used.items():
         preset = own.get(name) or _shipped(name, reading.mistakes)
@@ -83,7 +96,6 @@ def read_rules(folder: Path, patterns: Sequence[str], presets: Sequence[str]) ->
             reading.mistakes.append(user.mistake(where, f"no preset is called {name}", suggestion(name, known)))
         else:
             reading.add(preset, _options(preset, user, where, given, reading.mistakes))
-    return reading
 
 
 def shipped_names() -> tuple[str, ...]:
@@ -147,14 +159,21 @@ def _declared(preset: Document, mistakes: list[Mistake]) -> dict[str, dict[str, 
             mistakes.append(preset.source.mistake(("preset", key), f"unknown key {key}", suggestion(key, PRESET_KEYS)))
     declared = head.get("options", {})
     good: dict[str, dict[str, Any]] = {}
-    for name, option in declared.items() if isinstance(declared, dict) else ():
+    if not isinstance(declared, dict):
+        mistakes.append(preset.source.mistake(("preset", "options"), "options is a table", "as in [preset.options]"))
+        return good
+    for name, option in declared.items():
         where: Where = ("preset", "options", name)
-        wrong = _undeclared(option)
+        wrong = "an expression cannot read this name" if not _readable(name) else _undeclared(option)
         if wrong:
             mistakes.append(preset.source.mistake(where, wrong))
         else:
             good[name] = option
     return good
+
+
+def _readable(name: str) -> bool:
+    return name.isidentifier() and not iskeyword(name)
 
 
 def _undeclared(option: object) -> str:
@@ -170,7 +189,7 @@ def _misfit(value: object, option: Mapping[str, Any]) -> str:
     kind = str(option["type"])
     fits = isinstance(value, OPTION_TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool))
     if not fits or (kind == "duration" and duration(value) is None):
-        return f"{value!r} is not a {kind}" + (" such as 2m30s" if kind == "duration" else "")
+        return f"{value!r} is not of type {kind}" + (" such as 2m30s" if kind == "duration" else "")
     allowed = option.get("one_of")
     if isinstance(allowed, list) and value not in allowed:
         return f"{value!r} is not one of {', '.join(map(str, allowed))}"

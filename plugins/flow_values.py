@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from csms_plugins.flow_expressions import Expression, Names
@@ -12,9 +12,7 @@ Value = Callable[[Names], Any]
 LONGEST = 10_000
 
 
-def compile_value(
-    value: object, compile_: Callable[[str], Expression | None], wrong: Callable[[str], None]
-) -> Value:
+def compile_value(value: object, compile_: Callable[[str], Expression | None], wrong: Callable[[str], None]) -> Value:
     """A function from names to the value; ``compile_`` notes its own mistakes, ``wrong`` is told of braces that do not match."""
     match value:
         case str():
@@ -89,8 +87,7 @@ def shown(value: Any) -> str:
             return "true" if value else "false"
         case float():
             return f"{value:.10g}"
-        case int():
-            return str(value) if abs(value) < 10**30 else f"{float('inf')}"
-        case Mapping() | list():
-            return json.dumps(value, default=str)
-    return str(value)
+    try:
+        return json.dumps(value, default=str)
+    except ValueError:
+        return "a number too long to write"

@@ -6,6 +6,7 @@ Concurrency is counted by the core; a token nobody listed is no business of this
 from __future__ import annotations
 
 import csv
+import io
 import re
 import tomllib
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
@@ -96,9 +97,7 @@ class RfidList:
             self._csms.log.info("{file}: {count} token values", file=str(self._path), count=len(self._tokens))
 
     @hookimpl
-    def authorize(
-        self, request: AuthorizationRequest
-    ) -> Authorization | None | Awaitable[Authorization | None]:
+    def authorize(self, request: AuthorizationRequest) -> Authorization | Awaitable[Authorization | None] | None:
         """The file's word, else the token table's, else no opinion."""
         for record in self._tokens.get(request.id_token.key, ()):
             if _fits(record.id_token.type, request):
@@ -166,7 +165,9 @@ def read_list(path: Path, zone: ZoneInfo) -> Tokens:
             continue
         before = lines.setdefault((record.id_token.key, record.id_token.type), line)
         if before != line:
-            mistakes.append(f"{path}:{line}: {record.id_token.value} is listed in line {before} already: keep one of them")
+            mistakes.append(
+                f"{path}:{line}: {record.id_token.value} is listed in line {before} already: keep one of them"
+            )
         found.setdefault(record.id_token.key, []).append(record)
     if mistakes:
         more = f"\n... and {len(mistakes) - SHOWN} more" if len(mistakes) > SHOWN else ""
@@ -176,7 +177,9 @@ def read_list(path: Path, zone: ZoneInfo) -> Tokens:
 
 def _csv_rows(path: Path, text: str, mistakes: list[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
     first = text.split("\n", 1)[0]
-    reader = csv.reader(text.splitlines(), delimiter=";" if ";" in first and "," not in first else ",", strict=True)
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=";" if ";" in first and "," not in first else ",", strict=True
+    )
     header: list[str] | None = None
     try:
         for row in reader:
@@ -212,7 +215,7 @@ def _unknown(name: str) -> str:
 def _toml_rows(path: Path, text: str, mistakes: list[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as wrong:
+    except (tomllib.TOMLDecodeError, RecursionError) as wrong:
         at = re.search(r"line (\d+)", str(wrong))
         mistakes.append(f"{path}:{at[1] if at else len(text.splitlines())}: {wrong}: mend the TOML there")
         return
@@ -238,7 +241,9 @@ def record_of(row: Mapping[str, Any], zone: ZoneInfo) -> TokenRecord:
         raise ValueError("a token has a value of 1 to 255 characters" + ("" if value == "" else ", as text in quotes"))
     status = STATUSES.get(str(cells.get("status") or "Accepted").casefold())
     if status is None:
-        raise ValueError(f"status {cells['status']} is not one of {', '.join(one.value for one in AuthorizationStatus)}")
+        raise ValueError(
+            f"status {cells['status']} is not one of {', '.join(one.value for one in AuthorizationStatus)}"
+        )
     group, kind = str(cells.get("group") or ""), str(cells.get("type") or "")
     token = IdToken(value, kind)
     expires = _expires(cells.get("expires"), zone)

@@ -96,6 +96,16 @@ class Api:
         query = urlencode({"station": station, **more})
         return list(self.expect(200, "GET", f"/api/v1/transactions?{query}")["items"])
 
+    def all_transactions(self, station: str) -> list[Any]:
+        """The station's transactions over all pages of the list."""
+        path: str | None = "/api/v1/transactions?" + urlencode({"station": station, "limit": 500})
+        rows: list[Any] = []
+        while path:
+            page = self.expect(200, "GET", path)
+            rows += page["items"]
+            path = page.get("next")
+        return rows
+
     def transaction(self, station: str, wire_id: str) -> Any:
         """One transaction with its events, meter values and bill, found by its id on the wire."""
         rows = [row for row in self.transactions(station) if str(row["station_transaction"]) == wire_id]
@@ -105,4 +115,6 @@ class Api:
     def billed(self, station: str, wire_id: str) -> Any:
         """The transaction once its bill is final."""
         found = self.transaction(station, wire_id)
-        return self.until(f"/api/v1/transactions/{found['id']}", lambda row: (row["bill"] or {}).get("status") == "final")
+        return self.until(
+            f"/api/v1/transactions/{found['id']}", lambda row: (row["bill"] or {}).get("status") == "final"
+        )

@@ -18,6 +18,10 @@ from pathlib import Path
 
 HOST = "127.0.0.1"
 PLUGINS = ("rfid_list", "app_tokens", "reset_policy", "status_retry", "billing", "flow_rules")
+CLEAN_ENDS = (0, -signal.SIGTERM)
+"""Exit codes of a clean end by SIGTERM: ``twistd`` and ``twist`` close everything and then end by the same signal, as Twisted always does."""
+STOPPED = "csms has stopped"
+"""The last words in the log of a server that closed everything."""
 READY_S = 15.0
 STOP_S = 10.0
 
@@ -152,14 +156,20 @@ class ServerProcess:
             time.sleep(0.02)
         return time.monotonic() - began
 
+    def wait_end(self, seconds: float = STOP_S) -> int | None:
+        """The exit code of a server that ends by itself; None when it still runs after so many seconds."""
+        assert self._process is not None
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
     def terminate(self, seconds: float = STOP_S) -> int:
         """SIGTERM, then the exit code; a server that does not end in time is killed and gives -9."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
-        try:
-            return self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return self.kill()
+        code = self.wait_end(seconds)
+        return self.kill() if code is None else code
 
     def kill(self) -> int:
         """SIGKILL, then the exit code."""

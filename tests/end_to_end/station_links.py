@@ -13,6 +13,7 @@ from dataclasses import asdict
 from types import ModuleType
 from typing import Any, Protocol
 
+import ocpp.exceptions
 import ocpp.v16
 import ocpp.v201
 import websockets
@@ -30,20 +31,23 @@ class CallRefused(Exception):
 class Link(Protocol):
     """One station's line to the server."""
 
-    answers: dict[str, Payload]
-    """What the station answers to the server's calls, by action; a ``_error`` key makes it a CALLERROR of that code."""
-
     async def connect(self) -> None:
         """Open the socket."""
 
     async def call(self, action: str, payload: Payload) -> Payload:
         """Send one call, give the answer's payload; raises CallRefused for a CALLERROR."""
 
+    async def answer(self, action: str, payload: Payload) -> None:
+        """What the station answers to such a call from now on (Accepted until then); a ``_error`` key makes it a CALLERROR of that code."""
+
     async def heard(self, action: str) -> Payload:
         """The payload of the server's next call of this action; waits a few seconds for it."""
 
     async def close(self) -> None:
         """Close the socket; ``connect`` may follow."""
+
+    async def end(self) -> None:
+        """Close what is open; nothing follows."""
 
 
 class Ear:
@@ -64,7 +68,14 @@ class Ear:
 
 VERSIONS: dict[str, ModuleType] = {"ocpp2.0.1": ocpp.v201, "ocpp1.6": ocpp.v16}
 CALLED = {
-    "ocpp2.0.1": ("RequestStartTransaction", "RequestStopTransaction", "Reset", "TriggerMessage", "GetVariables", "SetVariables"),
+    "ocpp2.0.1": (
+        "RequestStartTransaction",
+        "RequestStopTransaction",
+        "Reset",
+        "TriggerMessage",
+        "GetVariables",
+        "SetVariables",
+    ),
     "ocpp1.6": ("RemoteStartTransaction", "RemoteStopTransaction", "Reset", "TriggerMessage", "GetConfiguration"),
 }
 """What the server may call in these tests; the package answers all else with NotImplemented."""
@@ -74,7 +85,7 @@ class PackageLink:
     """The ``ocpp`` package's ChargePoint."""
 
     def __init__(self, url: str, station: str, protocol: str) -> None:
-        self.answers: dict[str, Payload] = {}
+        self._answers: dict[str, Payload] = {}
         self._url = f"{url}/{station}"
         self._station = station
         self._protocol = protocol
@@ -103,7 +114,7 @@ class PackageLink:
     def _handler(self, action: str) -> Callable[..., Any]:
         def handle(point: object, **given: Any) -> Any:
             self._ear.put(action, remove_nones(snake_to_camel_case(given)))
-            answer = self.answers.get(action, {"status": "Accepted"})
+            answer = self._answers.get(action, {"status": "Accepted"})
             if "_error" in answer:
                 raise getattr(ocpp.exceptions, f"{answer['_error']}Error")(description="as the test wants it")
             return getattr(self._version.call_result, action)(**camel_to_snake_case(answer))
@@ -119,6 +130,10 @@ class PackageLink:
             raise CallRefused(refused.code, refused.description) from None
         return dict(remove_nones(snake_to_camel_case(asdict(answer))))
 
+    async def answer(self, action: str, payload: Payload) -> None:
+        """What the station answers to such a call from now on."""
+        self._answers[action] = payload
+
     async def heard(self, action: str) -> Payload:
         """The payload of the server's next call of this action."""
         return await self._ear.get(action)
@@ -128,3 +143,8 @@ class PackageLink:
         await self._socket.close()
         if self._reading is not None:
             await self._reading
+
+    async def end(self) -> None:
+        """Close the socket if it is open."""
+        if self._socket is not None:
+            await self.close()

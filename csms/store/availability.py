@@ -1,0 +1,87 @@
+"""The newest status of each connector: the newest timestamp wins, whatever the order of arrival."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from csms.model.availability import ConnectorRecord, ConnectorStatus, StatusNotification
+from csms.store.columns import micros, moment
+from csms.store.connections import Readers
+from csms.store.presence import refuse_older
+from csms.store.tables import Connector, Q, compiled, upsert
+from csms.store.writer import Writer
+
+ALL = Connector.select(
+    Connector.station,
+    Connector.evse,
+    Connector.connector,
+    Connector.status,
+    Connector.at,
+    Connector.detail,
+    Connector.error_code,
+    Connector.info,
+)
+GET = compiled(ALL.where(Connector.station == Q, Connector.evse == Q, Connector.connector == Q))
+LIST = compiled(ALL.where(Connector.station == Q).order_by(Connector.evse, Connector.connector))
+PUT = upsert(Connector, Connector.station, Connector.evse, Connector.connector)
+
+
+@dataclass(frozen=True, slots=True)
+class StatusRecorded:
+    """``changed`` says that status, detail or error code are others than before; ``current`` is what is known now."""
+
+    changed: bool
+    previous: ConnectorRecord | None
+    current: ConnectorRecord
+
+
+class ConnectorRows:
+    """Connectors by station, EVSE and connector."""
+
+    def __init__(self, readers: Readers, writer: Writer) -> None:
+        self._readers = readers
+        self._writer = writer
+
+    async def record(
+        self, station: str, fence: int, status: StatusNotification, received_at: datetime
+    ) -> StatusRecorded:
+        """Keep a status unless a newer one is known; of two with the same time the later received stays."""
+        at = micros(status.timestamp)
+        place = (station, status.evse, status.connector)
+        row = (*place, status.status.value, at, status.detail, status.error_code, status.info)
+
+        def unit(connection: sqlite3.Connection) -> StatusRecorded:
+            refuse_older(connection, station, fence)
+            known = connection.execute(GET, place).fetchone()
+            previous = None if known is None else _record(known)
+            if previous is not None and (known == row or at < known[4]):
+                return StatusRecorded(False, previous, previous)
+            connection.execute(PUT, row)
+            current = _record(row)
+            return StatusRecorded(previous is None or _told(previous) != _told(current), previous, current)
+
+        return await self._writer.submit(unit)
+
+    async def list(self, station: str) -> list[ConnectorRecord]:
+        """What is known of a station, by EVSE and connector."""
+        return [_record(row) for row in self._readers.few(LIST, (station,))]
+
+
+def _told(record: ConnectorRecord) -> tuple[object, ...]:
+    return record.status, record.detail, record.error_code
+
+
+def _record(row: Any) -> ConnectorRecord:
+    return ConnectorRecord(
+        station=row[0],
+        evse=row[1],
+        connector=row[2],
+        status=ConnectorStatus(row[3]),
+        timestamp=moment(row[4]),
+        detail=row[5],
+        error_code=row[6],
+        info=row[7],
+    )

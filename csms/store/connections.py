@@ -1,0 +1,127 @@
+"""Connections to the database file: how they are made, and the readers; a reader never writes.
+
+Reads of a row or a few run at once on a connection of the reactor's thread (microseconds, and WAL never makes a reader wait); lists run in a
+small pool of threads, each with a connection of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
+
+from csms.store.faults import StoreFault, fault_of
+
+T = TypeVar("T")
+Synchronous = Literal["FULL", "NORMAL"]
+WRITER_WAITS_S = 5.0
+READER_WAITS_S = 1.0
+READERS = 3
+CHECKPOINT_PAGES = 4000
+STATEMENTS = 256
+
+
+def writing(file: Path, synchronous: Synchronous) -> sqlite3.Connection:
+    """A connection that writes; the file is made if need be, readable by its owner only. Transactions are begun by hand."""
+    if not file.exists():
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+    connection = _connect(file, WRITER_WAITS_S)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(f"PRAGMA synchronous = {synchronous}")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    connection.execute("PRAGMA journal_size_limit = 67108864")
+    connection.execute("PRAGMA cache_size = -16000")
+    return connection
+
+
+def reading(file: Path) -> sqlite3.Connection:
+    """A connection that cannot write."""
+    connection = _connect(file, READER_WAITS_S)
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def _connect(file: Path, waits_s: float) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{file.resolve().as_uri()}?mode=rw",
+        uri=True,
+        timeout=waits_s,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=STATEMENTS,
+    )
+
+
+class Readers:
+    """The readers of one file; every fault is a StoreFault."""
+
+    def __init__(self, file: Path, reactor: Any) -> None:
+        self._file = file
+        self._reactor = reactor
+        self._here: sqlite3.Connection | None = None
+        self._pool: ThreadPool | None = None
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+
+    def open(self) -> None:
+        """Connect; the file exists."""
+        self._here = reading(self._file)
+        self._pool = ThreadPool(0, READERS, "csms-store-read")
+        self._pool.start()
+
+    def close(self) -> None:
+        """Let running reads end, disconnect."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.stop()
+        here, self._here = self._here, None
+        for connection in (here, *self._connections):
+            if connection is not None:
+                connection.close()
+        self._connections.clear()
+
+    def one(self, sql: str, values: Sequence[Any]) -> Any:
+        """The first row, or None; at once."""
+        if self._here is None:
+            raise StoreFault("closed")
+        try:
+            return self._here.execute(sql, values).fetchone()
+        except sqlite3.Error as raised:
+            raise fault_of(raised) from raised
+
+    def few(self, sql: str, values: Sequence[Any]) -> list[Any]:
+        """All rows of a query that has few; at once."""
+        if self._here is None:
+            raise StoreFault("closed")
+        try:
+            return self._here.execute(sql, values).fetchall()
+        except sqlite3.Error as raised:
+            raise fault_of(raised) from raised
+
+    async def many(self, query: Any, made: Callable[[Any], T]) -> list[T]:
+        """What a peewee query finds, each row turned into a record, in a thread."""
+        sql, values = query.sql()
+        return await self.threaded(lambda connection: [made(row) for row in connection.execute(sql, values)])
+
+    async def threaded(self, read: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a read in a thread."""
+        if self._pool is None:
+            raise StoreFault("closed")
+        return await deferToThreadPool(self._reactor, self._pool, self._read, read)
+
+    def _read(self, read: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+            if connection is None:
+                connection = self._local.connection = reading(self._file)
+                self._connections.append(connection)
+            return read(connection)
+        except sqlite3.Error as raised:
+            raise fault_of(raised) from raised

@@ -1,0 +1,105 @@
+"""The file's schema: brought up to date at the start by peewee's numbered migrations, with a copy of the file before each upgrade.
+
+A file that a newer csms wrote, or that is no csms database, is left untouched and refused.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+from peewee import SqliteDatabase
+from playhouse.migrations import Migration, Runner
+
+import csms.store.migrations
+from csms.store.connections import writing
+from csms.store.faults import SchemaFault, SchemaTooNew
+from csms.store.tables import FIELD_TYPES, Message
+
+HISTORY = "schema_migration"
+SCRIPTS = str(Path(csms.store.migrations.__file__).parent)
+LOG_VERSION = 1
+
+
+def upgrade(file: Path, scripts: str = SCRIPTS) -> list[str]:
+    """Apply what is pending to the main file; gives the names applied. Raises SchemaTooNew, SchemaFault or sqlite3.Error."""
+    known = [migration.name for migration in Migration.load_directory(scripts)]
+    with_file = writing(file, "FULL")
+    try:
+        before = applied(with_file)
+        refuse_unknown(file, before, known)
+        if not before and _tables(with_file) - {HISTORY}:
+            raise SchemaFault(f"{file} is a database, but not one of csms: choose another file")
+        pending = [name for name in known if name not in before]
+        if before and pending:
+            copy(with_file, file.with_name(f"{file.name}.before-{pending[0][:4]}"), replace=True)
+    finally:
+        with_file.close()
+    return _migrate(file, scripts) if pending else []
+
+
+def _migrate(file: Path, scripts: str) -> list[str]:
+    database = SqliteDatabase(str(file), field_types=FIELD_TYPES, pragmas={"journal_mode": "wal", "synchronous": 2})
+    database.connect()
+    try:
+        return list(Runner(database, scripts, table_name=HISTORY).up())
+    finally:
+        database.close()
+
+
+def applied(connection: sqlite3.Connection) -> list[str]:
+    """The names of the migrations that a file has seen."""
+    if HISTORY not in _tables(connection):
+        return []
+    return [name for (name,) in connection.execute(f"SELECT name FROM {HISTORY} ORDER BY name")]
+
+
+def refuse_unknown(file: Path, before: list[str], known: list[str]) -> None:
+    """Raise SchemaTooNew if the file has seen migrations that this code does not know."""
+    unknown = sorted(set(before) - set(known))
+    if unknown:
+        raise SchemaTooNew(
+            f"{file} was written by a newer csms (its schema has {', '.join(unknown)}, this one ends at {known[-1]}): "
+            f"install that version or newer, or go back to a copy such as {file.name}.before-{unknown[0][:4]}"
+        )
+
+
+def prepare_log(file: Path) -> None:
+    """Make the message log's file ready; it has one table, and is no evidence of anything."""
+    connection = writing(file, "NORMAL")
+    try:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > LOG_VERSION:
+            raise SchemaTooNew(f"{file} was written by a newer csms: install that version, or move the file away")
+        connection.execute("BEGIN IMMEDIATE")
+        schema = Message._schema
+        for context in (schema._create_table(safe=True), *schema._create_indexes(safe=True)):
+            connection.execute(*context.query())
+        connection.execute(f"PRAGMA user_version = {LOG_VERSION}")
+        connection.execute("COMMIT")
+    finally:
+        connection.close()
+
+
+def copy(source: sqlite3.Connection, target: Path, *, replace: bool) -> None:
+    """A consistent copy of a live database, whole or not there at all; raises FileExistsError unless it may replace."""
+    if target.exists() and not replace:
+        raise FileExistsError(f"{target} exists already")
+    part = target.with_name(f"{target.name}.part")
+    part.unlink(missing_ok=True)
+    os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    into = sqlite3.connect(part)
+    try:
+        source.backup(into, pages=2000)
+    finally:
+        into.close()
+    with open(part, "rb") as written:
+        os.fsync(written.fileno())
+    part.rename(target)
+
+
+def _tables(connection: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+

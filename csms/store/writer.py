@@ -1,0 +1,188 @@
+"""The one writer of a database file: a thread that commits what has gathered as one transaction and wakes the reactor once per batch.
+
+A unit is a function of the connection. It may run twice (its batch was rolled back because another unit failed), so it has no effect but on the
+database. A Deferred fires only after the commit that holds its unit.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+
+from csms.store.faults import UNWELL, StoreFault, Untouched, fault_of
+
+T = TypeVar("T")
+Unit = Callable[[sqlite3.Connection], Any]
+Order = tuple[Unit, "Deferred[Any]"]
+Result = tuple["Deferred[Any]", Any, BaseException | None]
+MAX_BATCH = 500
+PROBE_S = 1.0
+
+
+class Writer:
+    """Takes units from the reactor thread, runs them in its own, in the order given."""
+
+    def __init__(
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        reactor: Any,
+        name: str,
+        committed: Callable[[int, float], None] | None = None,
+    ) -> None:
+        self._connect = connect
+        self._reactor = reactor
+        self._committed = committed
+        self._orders: SimpleQueue[Order | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=f"csms-{name}", daemon=True)
+        self._connection: sqlite3.Connection | None = None
+        self._open = False
+        self._ended: Deferred[None] = Deferred()
+        self._unwell: StoreFault | None = None
+        self.last_fault: StoreFault | None = None
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the writer runs and its last commit succeeded."""
+        return self._open and self._unwell is None
+
+    def start(self) -> None:
+        """Begin to take units."""
+        self._open = True
+        self._thread.start()
+
+    def submit(self, unit: Callable[[sqlite3.Connection], T]) -> Deferred[T]:
+        """Run a unit in the next batch; the result comes after its commit, a StoreFault or what the unit raised if there is none."""
+        waiting: Deferred[T] = Deferred()
+        if self._open:
+            self._orders.put((unit, waiting))
+        else:
+            waiting.errback(StoreFault("closed"))
+        return waiting
+
+    async def stop(self) -> None:
+        """Take nothing more, commit what has gathered, close the file."""
+        if not self._open:
+            return
+        self._open = False
+        self._orders.put(None)
+        await self._ended
+        self._thread.join()
+
+    # In the writer's thread
+
+    def _run(self) -> None:
+        ending = False
+        while not ending:
+            batch, ending = self._gather()
+            began = time.perf_counter()
+            if batch:
+                results = self._commit(batch)
+                self._reactor.callFromThread(self._fire, results, time.perf_counter() - began)
+            elif self._unwell:
+                self._probe()
+        self._disconnect()
+        self._reactor.callFromThread(self._ended.callback, None)
+
+    def _gather(self) -> tuple[list[Order], bool]:
+        """What has gathered, and whether it is the last; waits for the first, at most PROBE_S while the database is unwell."""
+        batch: list[Order] = []
+        try:
+            order = self._orders.get(timeout=PROBE_S if self._unwell else None)
+            while order is not None:
+                batch.append(order)
+                if len(batch) == MAX_BATCH:
+                    return batch, False
+                order = self._orders.get_nowait()
+        except Empty:
+            return batch, False
+        return batch, True
+
+    def _commit(self, batch: list[Order]) -> list[Result]:
+        """One transaction for the batch; if a unit fails, one transaction for each."""
+        try:
+            connection = self._connected()
+            connection.execute("BEGIN IMMEDIATE")
+        except Exception as raised:
+            fault = self._note(raised)
+            return [(waiting, None, fault) for _, waiting in batch]
+        try:
+            results = [_carry_out(connection, order) for order in batch]
+            connection.execute("COMMIT")
+        except Exception as raised:
+            return self._undo(connection, batch, raised)
+        self._unwell = None
+        return results
+
+    def _undo(self, connection: sqlite3.Connection, batch: list[Order], raised: Exception) -> list[Result]:
+        try:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            self._disconnect()
+        if len(batch) == 1:
+            return [(batch[0][1], None, self._note(raised))]
+        results: list[Result] = []
+        for order in batch:
+            results += self._commit([order])
+            if self._unwell:
+                break
+        return results + [(waiting, None, self._unwell) for _, waiting in batch[len(results) :]]
+
+    def _note(self, raised: Exception) -> BaseException:
+        """What the waiting ones are told; a fault of the database itself is remembered, and a new connection made where it may help."""
+        fault = fault_of(raised)
+        if isinstance(fault, StoreFault):
+            self.last_fault = fault
+            if fault.kind in UNWELL:
+                self._unwell = fault
+            if fault.kind in ("io", "corrupt"):
+                self._disconnect()
+        return fault
+
+    def _probe(self) -> None:
+        """While the database is unwell and nobody writes: see whether it takes a write again."""
+        self._commit([(_write_and_forget, Deferred())])
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = self._connect()
+        return self._connection
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.close()
+            except sqlite3.Error as raised:
+                self.last_fault = StoreFault("other", raised)
+
+    # In the reactor's thread
+
+    def _fire(self, results: list[Result], seconds: float) -> None:
+        for waiting, value, fault in results:
+            if fault is None:
+                waiting.callback(value)
+            else:
+                waiting.errback(fault)
+        if self._committed is not None and results:
+            self._committed(sum(fault is None for _, _, fault in results), seconds)
+
+
+def _carry_out(connection: sqlite3.Connection, order: Order) -> Result:
+    unit, waiting = order
+    try:
+        return waiting, unit(connection), None
+    except Untouched as refused:
+        return waiting, None, refused
+
+
+def _write_and_forget(connection: sqlite3.Connection) -> None:
+    """Takes a new page of the file and gives it back."""
+    connection.execute("CREATE TABLE csms_probe (x) STRICT")
+    connection.execute("DROP TABLE csms_probe")

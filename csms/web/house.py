@@ -1,0 +1,108 @@
+"""The API's answers about the house itself: alerts, plugins, health, metrics, and the OpenAPI document."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from csms.web import metrics, openapi
+from csms.web.paging import page
+from csms.web.problems import Kind, Refused
+from csms.web.rooms import Rooms
+from csms.web.routes import AFTER_ID, LIMIT, Answered, Asked, Gives, Param, Route
+from csms.web.views import AlertView, Health, Page, PluginView, alert_view
+
+
+async def list_alerts(rooms: Rooms, asked: Asked) -> Answered:
+    """What stations reported."""
+    query = asked.query
+    rows = await rooms.store.alerts.list(station=query["station"], after=query["after"], limit=query["limit"])
+    return Answered(page(asked, [alert_view(row) for row in rows], lambda item: item.id))
+
+
+async def list_plugins(rooms: Rooms, asked: Asked) -> Answered:
+    """The plugins in the order in which they are asked."""
+    return Answered(
+        Page([PluginView(**{one.name: row[one.name] for one in fields(PluginView)}) for row in rooms.plugins.report()])
+    )
+
+
+async def get_openapi(rooms: Rooms, asked: Asked) -> Answered:
+    """This document; made once, when first asked for."""
+    if asked.table.document is None:
+        asked.table.document = openapi.document(asked.table.routes)
+    return Answered(asked.table.document)
+
+
+async def get_health(rooms: Rooms, asked: Asked) -> Answered:
+    """The process lives."""
+    return Answered(Health("alive"))
+
+
+async def get_readiness(rooms: Rooms, asked: Asked) -> Answered:
+    """The database is open and takes writes; why not is in the log, since nobody needs a token to ask."""
+    if not rooms.store.healthy:
+        raise Refused(Kind.STORE_UNAVAILABLE, "the database is not open or does not take writes: see the log")
+    return Answered(Health("ready"))
+
+
+async def get_metrics(rooms: Rooms, asked: Asked) -> Answered:
+    """Counters and gauges."""
+    text = rooms.metrics.text(connected=rooms.switchboard.count, healthy=rooms.store.healthy)
+    return Answered(text, content_type=metrics.CONTENT_TYPE)
+
+
+ANY_OBJECT = dict[str, Any]
+ROUTES = (
+    Route(
+        "GET",
+        "/api/v1/alerts",
+        list_alerts,
+        "List alerts",
+        "house",
+        {200: Gives("Alerts by number", Page[AlertView])},
+        query=(Param("station", str, "only alerts of this station"), AFTER_ID, LIMIT),
+    ),
+    Route(
+        "GET",
+        "/api/v1/plugins",
+        list_plugins,
+        "The plugins and how they are",
+        "house",
+        {200: Gives("Plugins in the order in which they are asked", Page[PluginView])},
+    ),
+    Route(
+        "GET",
+        "/api/v1/openapi.json",
+        get_openapi,
+        "This document",
+        "house",
+        {200: Gives("OpenAPI 3.1", ANY_OBJECT)},
+    ),
+    Route(
+        "GET",
+        "/healthz",
+        get_health,
+        "Whether the process lives",
+        "house",
+        {200: Gives("It lives", Health)},
+        open=True,
+    ),
+    Route(
+        "GET",
+        "/readyz",
+        get_readiness,
+        "Whether the database is open and takes writes",
+        "house",
+        {200: Gives("It does", Health)},
+        open=True,
+    ),
+    Route(
+        "GET",
+        "/metrics",
+        get_metrics,
+        "Figures for Prometheus",
+        "house",
+        {200: Gives("Prometheus' text format", str, content_type="text/plain")},
+    ),
+)

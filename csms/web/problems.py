@@ -1,0 +1,128 @@
+"""Every way a request can fail, as RFC 9457 problem details; a closed list, so that the OpenAPI document can name them all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from http import HTTPStatus
+from typing import Any
+
+CONTENT_TYPE = "application/problem+json"
+
+
+class Kind(Enum):
+    """A kind of problem: its slug, its HTTP status, and its title."""
+
+    BAD_REQUEST = ("bad-request", 400, "The request cannot be read")
+    BAD_QUERY = ("bad-query", 400, "A query parameter is wrong")
+    NOT_JSON = ("not-json", 400, "The body is not JSON")
+    UNAUTHORIZED = ("unauthorized", 401, "A valid token is needed")
+    NO_SUCH_PATH = ("no-such-path", 404, "There is nothing at this path")
+    UNKNOWN_STATION = ("unknown-station", 404, "No such station")
+    UNKNOWN_COMMAND = ("unknown-command", 404, "No such command")
+    UNKNOWN_TRANSACTION = ("unknown-transaction", 404, "No such transaction")
+    UNKNOWN_TOKEN = ("unknown-token", 404, "No such token")
+    METHOD_NOT_ALLOWED = ("method-not-allowed", 405, "This path does not take this method")
+    NOT_CONNECTED = ("not-connected", 409, "The station is not connected")
+    NOT_SENT = ("not-sent", 409, "The call was not sent")
+    TOO_LARGE = ("too-large", 413, "The body is too large")
+    UNSUPPORTED_MEDIA_TYPE = ("unsupported-media-type", 415, "The body is not declared as JSON")
+    INVALID = ("invalid", 422, "The request is well-formed, but wrong")
+    INTERNAL_ERROR = ("internal-error", 500, "The CSMS failed")
+    STATION_ERROR = ("station-error", 502, "The station answered with an error")
+    STORE_UNAVAILABLE = ("store-unavailable", 503, "The database cannot be used at the moment")
+    NO_ANSWER = ("no-answer", 504, "The station did not answer")
+
+    @property
+    def type(self) -> str:
+        """The stable name that programs compare."""
+        return f"urn:csms:problem:{self.value[0]}"
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return self.value[1]
+
+    @property
+    def title(self) -> str:
+        """What it is, the same words each time."""
+        return self.value[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One mistake in a body: where (RFC 6901), and what."""
+
+    pointer: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueryMistake:
+    """One mistake in the query or the path: which parameter, and what."""
+
+    parameter: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class OcppFault:
+    """The station's CALLERROR."""
+
+    code: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """The body of every error; ``errors`` comes with 400 and 422 where single mistakes can be named, ``ocpp`` with 502."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    errors: tuple[Mistake | QueryMistake, ...] | None = None
+    ocpp: OcppFault | None = None
+    command: int | None = None
+
+
+class Refused(Exception):
+    """A request ends here: a kind of problem, a sentence, and what else the caller should know."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        detail: str,
+        *,
+        errors: tuple[Mistake | QueryMistake, ...] = (),
+        ocpp: OcppFault | None = None,
+        command: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+        self.errors = errors
+        self.ocpp = ocpp
+        self.command = command
+        self.headers = dict(headers or {})
+
+    def body(self, instance: str) -> dict[str, Any]:
+        """The problem document; ``instance`` is the path that was asked for. Members without content are left out."""
+        document: dict[str, Any] = {
+            "type": self.kind.type,
+            "title": self.kind.title,
+            "status": self.kind.status,
+            "detail": self.detail,
+            "instance": instance,
+        }
+        optional = {"errors": self.errors or None, "ocpp": self.ocpp, "command": self.command}
+        return document | {name: value for name, value in optional.items() if value is not None}
+
+
+def of_status(status: int, detail: str = "") -> dict[str, Any]:
+    """A problem document for an HTTP status that someone else chose (a plugin's resource)."""
+    phrase = HTTPStatus(status).phrase
+    return {"type": "about:blank", "title": phrase, "status": status, "detail": detail or phrase}

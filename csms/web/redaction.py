@@ -1,0 +1,58 @@
+"""No secrets in answers: station passwords are blanked out in logged frames, command arguments and variables.
+
+Knows how OCPP 1.6 and 2.x spell a password's name, and nothing else of the messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+HIDDEN = "(hidden)"
+SECRET_VARIABLES = frozenset({"basicauthpassword", "authorizationkey"})
+"""Variables and configuration keys whose values are passwords, in small letters: OCPP compares them without regard to case."""
+SECRET_FIELDS = frozenset({"basicAuthPassword", "password", "apnPassword"})
+"""Fields that are passwords wherever they stand (network profiles of 2.x; VPN and APN)."""
+VALUES = frozenset({"value", "attributeValue", "variableAttribute", "attributes"})
+_MARKS = (b"basicauthpassword", b"authorizationkey", b"password")
+
+
+def redacted(value: Any, *, hide: bool = False) -> Any:
+    """The same structure with passwords replaced; mappings become dicts."""
+    match value:
+        case Mapping():
+            below = _names_secret(value)
+            return {
+                key: redacted(inner, hide=hide or key in SECRET_FIELDS or (below and key in VALUES))
+                for key, inner in value.items()
+            }
+        case list() | tuple():
+            return [redacted(inner, hide=hide) for inner in value]
+        case str() if hide and value:
+            return HIDDEN
+    return value
+
+
+def redacted_frame(frame: str) -> str:
+    """A frame as it was logged, or with its passwords replaced where it has any."""
+    small = frame.casefold().encode("utf-8", "replace")
+    if not any(mark in small for mark in _MARKS):
+        return frame
+    try:
+        return orjson.dumps(redacted(orjson.loads(frame))).decode()
+    except ValueError:
+        return HIDDEN
+
+
+def is_secret(variable: str) -> bool:
+    """Whether a variable or configuration key holds a password."""
+    return variable.casefold() in SECRET_VARIABLES
+
+
+def _names_secret(value: Mapping[Any, Any]) -> bool:
+    """Whether this object is about one variable that holds a password."""
+    variable = value.get("variable")
+    name = variable.get("name") if isinstance(variable, Mapping) else variable
+    return any(isinstance(one, str) and is_secret(one) for one in (name, value.get("key")))

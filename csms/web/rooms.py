@@ -1,0 +1,247 @@
+"""What the HTTP API is given: the rooms of the house it may enter, and of each only the doors it uses.
+
+Built in the composition root. The protocols here are the whole of what the API asks of the store, the blocks, the switchboard and the plugins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.web.resource import IResource
+
+from csms.config import Site
+from csms.model.authorization import IdToken, TokenRecord
+from csms.model.availability import ConnectorRecord
+from csms.model.billing import Bill
+from csms.model.commands import CommandRecord
+from csms.model.metering import MeterValue
+from csms.model.monitoring import EventData
+from csms.model.provisioning import VariableValue
+from csms.model.station import Admission, StationRecord
+from csms.model.transactions import Transaction
+from csms.web.metrics import Metrics
+
+
+class StationRows(Protocol):
+    """The station list."""
+
+    async def get(self, id: str) -> StationRecord | None: ...
+    async def list(
+        self,
+        *,
+        admission: Admission | None = None,
+        online: bool | None = None,
+        search: str = "",
+        after: str = "",
+        limit: int = 100,
+    ) -> list[StationRecord]: ...
+
+
+class ConnectorRows(Protocol):
+    """The newest status of each connector."""
+
+    async def list(self, station: str) -> list[ConnectorRecord]: ...
+
+
+class TokenRows(Protocol):
+    """The CSMS's own token list, in the order of the tokens' values as they are compared."""
+
+    async def get(self, token: IdToken) -> TokenRecord | None: ...
+    async def put(self, record: TokenRecord) -> None: ...
+    async def delete(self, token: IdToken) -> bool: ...
+    async def list(self, *, search: str = "", after: str = "", limit: int = 100) -> list[TokenRecord]: ...
+
+
+class StoredEvent(Protocol):
+    """One event of a transaction as it is kept; ``body`` is the station's own JSON."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def seq_no(self) -> int | None: ...
+    @property
+    def protocol(self) -> str: ...
+    @property
+    def action(self) -> str: ...
+    @property
+    def type(self) -> Any: ...
+    @property
+    def timestamp(self) -> datetime: ...
+    @property
+    def received_at(self) -> datetime: ...
+    @property
+    def offline(self) -> bool: ...
+    @property
+    def authorization(self) -> str: ...
+    @property
+    def body(self) -> bytes: ...
+
+
+class TransactionRows(Protocol):
+    """Transactions and their events."""
+
+    async def get(self, id: int) -> Transaction | None: ...
+    async def list(
+        self, *, station: str | None = None, active: bool | None = None, after: int = 0, limit: int = 100
+    ) -> list[Transaction]: ...
+    async def events(self, id: int) -> Sequence[StoredEvent]: ...
+
+
+class BillRows(Protocol):
+    """One bill per transaction."""
+
+    async def get(self, transaction: int) -> Bill | None: ...
+
+
+class CommandRows(Protocol):
+    """The command ledger."""
+
+    async def get(self, id: int) -> CommandRecord | None: ...
+    async def list(
+        self, *, station: str | None = None, open_only: bool = False, after: int = 0, limit: int = 100
+    ) -> list[CommandRecord]: ...
+
+
+class LoggedMessage(Protocol):
+    """One frame of a station's message log; ``direction`` is ``in`` or ``out``."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def station(self) -> str: ...
+    @property
+    def at(self) -> datetime: ...
+    @property
+    def direction(self) -> str: ...
+    @property
+    def frame(self) -> str: ...
+
+
+class MessageRows(Protocol):
+    """The message log."""
+
+    async def list(
+        self, station: str, *, after: int | None = None, before: int | None = None, limit: int = 100
+    ) -> Sequence[LoggedMessage]: ...
+
+
+class StoredAlert(Protocol):
+    """One observation as it is kept, with the message it came in."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def station(self) -> str: ...
+    @property
+    def generated_at(self) -> datetime: ...
+    @property
+    def seq_no(self) -> int: ...
+    @property
+    def received_at(self) -> datetime: ...
+    @property
+    def alert(self) -> EventData: ...
+
+
+class AlertRows(Protocol):
+    """What stations reported by NotifyEvent."""
+
+    async def list(self, *, station: str | None = None, after: int = 0, limit: int = 100) -> Sequence[StoredAlert]: ...
+
+
+class VariableRows(Protocol):
+    """The device model as stations reported it."""
+
+    async def list(self, station: str) -> list[VariableValue]: ...
+
+
+class StoreRoom(Protocol):
+    """The repositories that the API reads, and whether the database takes writes."""
+
+    @property
+    def stations(self) -> StationRows: ...
+    @property
+    def availability(self) -> ConnectorRows: ...
+    @property
+    def tokens(self) -> TokenRows: ...
+    @property
+    def transactions(self) -> TransactionRows: ...
+    @property
+    def bills(self) -> BillRows: ...
+    @property
+    def commands(self) -> CommandRows: ...
+    @property
+    def messages(self) -> MessageRows: ...
+    @property
+    def alerts(self) -> AlertRows: ...
+    @property
+    def variables(self) -> VariableRows: ...
+    @property
+    def healthy(self) -> bool: ...
+
+
+class ProvisioningRoom(Protocol):
+    """What operators change about stations."""
+
+    async def provision(
+        self,
+        id: str,
+        *,
+        approved: bool | None = None,
+        blocked: bool | None = None,
+        password: str | None = None,
+        heartbeat_interval_s: int | None = None,
+    ) -> StationRecord: ...
+    async def remove(self, id: str) -> bool: ...
+    def generate_password(self) -> str: ...
+
+
+class CommandsRoom(Protocol):
+    """Orders to stations; none of these raises for a station's refusal or silence."""
+
+    async def submit(self, station: str, command: object, *, origin: str) -> CommandRecord: ...
+    async def finished(self, id: int, seconds: float) -> CommandRecord | None: ...
+    async def call(self, station: str, action: str, payload: dict[str, Any], *, origin: str) -> CommandRecord: ...
+
+
+class ConnectedStation(Protocol):
+    """A station whose socket is open here."""
+
+    @property
+    def protocol(self) -> str: ...
+
+
+class SwitchboardRoom(Protocol):
+    """Who is connected."""
+
+    def station(self, id: str) -> ConnectedStation | None: ...
+    @property
+    def count(self) -> int: ...
+
+
+class PluginsRoom(Protocol):
+    """The plugins: how they are, and the web resources they offer by ``<plugin>/<path>``."""
+
+    def report(self) -> list[dict[str, Any]]: ...
+    @property
+    def web(self) -> Mapping[str, IResource]: ...
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """Everything the API works with; ``readings`` decodes the meter values of one stored event."""
+
+    site: Site
+    token: str
+    store: StoreRoom
+    stations: ProvisioningRoom
+    commands: CommandsRoom
+    switchboard: SwitchboardRoom
+    readings: Callable[[Any], list[MeterValue]]
+    plugins: PluginsRoom
+    metrics: Metrics
+    now: Callable[[], datetime]
+    clock: IReactorTime

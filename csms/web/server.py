@@ -1,0 +1,135 @@
+"""The HTTP server: checks each request, hands it to its row of the route table, and writes what comes back; errors are problem documents, always."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet import defer
+from twisted.logger import Logger
+from twisted.web.resource import IResource
+from twisted.web.server import NOT_DONE_YET, Request, Site
+from zope.interface import implementer
+
+from csms.web import commands, house, stations, tokens, transactions
+from csms.web.json_text import dumps
+from csms.web.plugin_doors import PluginDoors
+from csms.web.problems import CONTENT_TYPE, Kind, Refused
+from csms.web.reading import body_of, query_of, segments_of, wait_of
+from csms.web.rooms import Rooms
+from csms.web.routes import Answered, Asked, Route, RouteTable
+from csms.web.wire import SECURITY_HEADERS, ApiRequest, bug, check_size, check_token, header, path_of, write
+
+ROUTES: tuple[Route, ...] = (
+    *stations.ROUTES,
+    *commands.ROUTES,
+    *transactions.ROUTES,
+    *tokens.ROUTES,
+    *house.ROUTES,
+)
+IDLE_S = 60.0
+SHORTEST_TOKEN = 16
+
+
+@implementer(IResource)
+class Desk:
+    """The leaf that answers every request which no plugin's resource does."""
+
+    log = Logger(namespace="csms.web")
+    isLeaf = True
+
+    def __init__(self, rooms: Rooms, table: RouteTable) -> None:
+        self._rooms = rooms
+        self._table = table
+
+    def getChildWithDefault(self, name: bytes, request: Request) -> IResource:
+        """Never asked of a leaf."""
+        raise RuntimeError("this resource is a leaf")
+
+    def putChild(self, path: bytes, child: IResource) -> None:
+        """Routes are added to the table instead."""
+        raise RuntimeError("this resource is a leaf")
+
+    def render(self, request: Request) -> int:
+        """Answer, now or later; a caller who is gone is not answered, but what was begun goes on."""
+        gone: list[object] = []
+        request.notifyFinish().addErrback(gone.append)
+        work = defer.Deferred.fromCoroutine(self._serve(request))
+        work.addCallback(lambda answer: None if gone else self._send(request, answer))
+        work.addErrback(lambda failure: self.log.failure("an answer was not sent", failure=failure))
+        return NOT_DONE_YET
+
+    async def _serve(self, request: Request) -> Answered:
+        try:
+            return await self._answer(request)
+        except Refused as refused:
+            return _problem(refused, path_of(request))
+        except Exception:
+            path = path_of(request)
+            self.log.failure("{method} {path} failed", method=request.method, path=path)
+            if not self._rooms.store.healthy:
+                return _problem(Refused(Kind.STORE_UNAVAILABLE, "try again later"), path)
+            return _problem(bug(), path)
+
+    async def _answer(self, request: Request) -> Answered:
+        path, _, query = request.uri.partition(b"?")
+        segments = segments_of(path)
+        if not self._table.is_open(segments):
+            check_token(self._rooms.token, request)
+        check_size(request)
+        route, place = self._table.match(request.method.decode("latin-1"), segments)
+        values, given = query_of(query, route.query)
+        body = None
+        if route.body is not None:
+            raw = request.content.read() if request.content else b""
+            body = body_of(raw, header(request, b"content-type"), route.body)
+        asked = Asked(
+            path=path_of(request),
+            place=place,
+            query=values,
+            given=given,
+            body=body,
+            wait_s=wait_of(header(request, b"prefer")) if route.waits else 0.0,
+            table=self._table,
+        )
+        return await route.handler(self._rooms, asked)
+
+    def _send(self, request: Request, answer: Answered) -> None:
+        self._rooms.metrics.request(request.method.decode("latin-1"), answer.status)
+        headers = dict(answer.headers)
+        if answer.body is None:
+            write(request, answer.status, b"", headers)
+            return
+        body = answer.body if isinstance(answer.body, bytes) else dumps(answer.body)
+        write(request, answer.status, body, {"Content-Type": answer.content_type, **headers})
+
+
+class ApiSite(Site):
+    """The factory for the API's port."""
+
+    requestFactory = ApiRequest
+
+    def __init__(self, rooms: Rooms) -> None:
+        desk = Desk(rooms, RouteTable(ROUTES))
+        super().__init__(desk, timeout=IDLE_S, reactor=rooms.clock)  # type: ignore[no-untyped-call]
+        self._doors = PluginDoors(rooms)
+
+    def getResourceFor(self, request: Any) -> IResource:
+        """A plugin's resource where the path is one's and the token is right, else the desk."""
+        for name, value in SECURITY_HEADERS.items():
+            request.setHeader(name, value)
+        return self._doors.resource_for(request) or self.resource
+
+    def log(self, request: Any) -> None:
+        """Every request at debug level, not in the log that operators read."""
+        Desk.log.debug("{method} {path} {status}", method=request.method, path=path_of(request), status=request.code)
+
+
+def api_site(rooms: Rooms) -> ApiSite:
+    """The HTTP API as a factory for an endpoint; ValueError without a good token, because nothing is open by default."""
+    if len(rooms.token) < SHORTEST_TOKEN:
+        raise ValueError(f"the API needs a token of at least {SHORTEST_TOKEN} characters")
+    return ApiSite(rooms)
+
+
+def _problem(refused: Refused, path: str) -> Answered:
+    return Answered(refused.body(path), refused.kind.status, refused.headers, CONTENT_TYPE)

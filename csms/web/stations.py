@@ -1,0 +1,203 @@
+"""The API's answers about stations: the list, one station with its connectors, its messages, its variables, and what operators change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import accumulate
+from typing import Any
+from urllib.parse import quote
+
+from csms.model.provisioning import VariableValue
+from csms.model.station import Admission, StationRecord
+from csms.web.bodies import station_body, station_id_fault
+from csms.web.paging import page
+from csms.web.problems import Kind, QueryMistake, Refused
+from csms.web.redaction import HIDDEN, is_secret, redacted_frame
+from csms.web.rooms import LoggedMessage, Rooms
+from csms.web.routes import LIMIT, Answered, Asked, Gives, Param, Route
+from csms.web.views import (
+    MessageView,
+    Page,
+    ProvisionedStation,
+    StationDetail,
+    StationView,
+    facts,
+    tree,
+)
+
+MAX_FRAMES = 4 * 2**20
+"""Characters of frames in one answer; a thousand of the largest frames would be a quarter of a gigabyte."""
+
+
+async def known_station(rooms: Rooms, id: str) -> StationRecord:
+    """The station's record; refuses with 404."""
+    record = await rooms.store.stations.get(id)
+    if record is None:
+        raise Refused(Kind.UNKNOWN_STATION, f"no station is called {id[:100]}")
+    return record
+
+
+def station_facts(rooms: Rooms, record: StationRecord, kind: type = StationView, **more: Any) -> dict[str, Any]:
+    """What is shown of a station."""
+    return facts(kind, record, connected=rooms.switchboard.station(record.id) is not None, **more)
+
+
+async def list_stations(rooms: Rooms, asked: Asked) -> Answered:
+    """Stations by identity."""
+    query = asked.query
+    records = await rooms.store.stations.list(
+        admission=query["admission"],
+        online=query["online"],
+        search=query["search"],
+        after=query["after"],
+        limit=query["limit"],
+    )
+    items = [StationView(**station_facts(rooms, record)) for record in records]
+    return Answered(page(asked, items, lambda item: item.id))
+
+
+async def get_station(rooms: Rooms, asked: Asked) -> Answered:
+    """One station, with its EVSEs and connectors."""
+    record = await known_station(rooms, asked.place["id"])
+    status, evses = tree(await rooms.store.availability.list(record.id))
+    return Answered(StationDetail(**station_facts(rooms, record, StationDetail, status=status, evses=evses)))
+
+
+async def put_station(rooms: Rooms, asked: Asked) -> Answered:
+    """Create or change a station."""
+    id, body = asked.place["id"], asked.body
+    fault = station_id_fault(id)
+    if fault:
+        raise Refused(Kind.INVALID, f"the identity: {fault}", errors=(QueryMistake("id", fault),))
+    new = await rooms.store.stations.get(id) is None
+    made = rooms.stations.generate_password() if body.password is True else None
+    record = await rooms.stations.provision(
+        id,
+        approved=body.approved,
+        blocked=body.blocked,
+        password=made or body.password,
+        heartbeat_interval_s=body.heartbeat_interval,
+    )
+    shown = ProvisionedStation(**station_facts(rooms, record, ProvisionedStation, password=made))
+    if not new:
+        return Answered(shown)
+    return Answered(shown, 201, {"Location": f"/api/v1/stations/{quote(id, safe='')}"})
+
+
+async def delete_station(rooms: Rooms, asked: Asked) -> Answered:
+    """Forget a station."""
+    id = asked.place["id"]
+    if not await rooms.stations.remove(id):
+        raise Refused(Kind.UNKNOWN_STATION, f"no station is called {id[:100]}")
+    return Answered(None, 204)
+
+
+async def list_messages(rooms: Rooms, asked: Asked) -> Answered:
+    """The station's message log."""
+    record = await known_station(rooms, asked.place["id"])
+    query = asked.query
+    rows = await rooms.store.messages.list(
+        record.id, after=query["after"], before=query["before"], limit=query["limit"]
+    )
+    onwards = query["after"] is not None
+    kept = _within_size(rows if onwards else list(reversed(rows)))
+    items = [MessageView(**facts(MessageView, row, frame=redacted_frame(row.frame))) for row in kept]
+    cut = len(items) < len(rows)
+    if onwards:
+        return Answered(page(asked, items, lambda item: item.id, cut=cut))
+    items.reverse()
+    return Answered(page(asked, items, lambda item: item.id, key="before", edge=0, cut=cut))
+
+
+def _within_size(rows: Sequence[LoggedMessage]) -> list[LoggedMessage]:
+    """The first rows whose frames are MAX_FRAMES characters together, at least one."""
+    sizes = accumulate(len(row.frame) for row in rows)
+    return [row for row, size in zip(rows, sizes, strict=True) if size <= MAX_FRAMES] or list(rows[:1])
+
+
+async def list_variables(rooms: Rooms, asked: Asked) -> Answered:
+    """The station's device model."""
+    record = await known_station(rooms, asked.place["id"])
+    values = await rooms.store.variables.list(record.id)
+    return Answered(Page([_without_secret(value) for value in values]))
+
+
+def _without_secret(value: VariableValue) -> VariableValue:
+    return replace(value, value=HIDDEN) if value.value and is_secret(value.variable.name) else value
+
+
+UNKNOWN = (Kind.UNKNOWN_STATION,)
+ROUTES = (
+    Route(
+        "GET",
+        "/api/v1/stations",
+        list_stations,
+        "List stations",
+        "stations",
+        {200: Gives("Stations by identity", Page[StationView])},
+        query=(
+            Param("admission", Admission, "only stations that are so admitted"),
+            Param("online", bool, "only stations that live, or only the others"),
+            Param("search", str, "only stations with this text in identity, vendor or model", default=""),
+            Param("after", str, "go on after this identity (the `next` of a page has it)", default=""),
+            LIMIT,
+        ),
+    ),
+    Route(
+        "GET",
+        "/api/v1/stations/{id}",
+        get_station,
+        "One station with its EVSEs and connectors",
+        "stations",
+        {200: Gives("The station", StationDetail)},
+        UNKNOWN,
+    ),
+    Route(
+        "PUT",
+        "/api/v1/stations/{id}",
+        put_station,
+        "Create or change a station",
+        "stations",
+        {
+            200: Gives("The changed station", ProvisionedStation),
+            201: Gives("The new station", ProvisionedStation, headers=("Location",)),
+        },
+        body=station_body(),
+        doc="Approving asks a waiting station to boot again; blocking it or changing its password closes its connection. "
+        "`password: true` makes one, which this answer alone shows.",
+    ),
+    Route(
+        "DELETE",
+        "/api/v1/stations/{id}",
+        delete_station,
+        "Forget a station",
+        "stations",
+        {204: Gives("It is forgotten; its transactions and bills stay")},
+        UNKNOWN,
+    ),
+    Route(
+        "GET",
+        "/api/v1/stations/{id}/messages",
+        list_messages,
+        "The log of a station's messages",
+        "stations",
+        {200: Gives("Frames by number", Page[MessageView])},
+        UNKNOWN,
+        query=(
+            Param("after", int, "only frames after this id, the oldest first"),
+            Param("before", int, "only frames before this id, the newest of them"),
+            LIMIT,
+        ),
+        doc="Without `after`: the newest frames, and `next` leads to older ones. Passwords are blanked out.",
+    ),
+    Route(
+        "GET",
+        "/api/v1/stations/{id}/variables",
+        list_variables,
+        "A station's device model, as far as it is known",
+        "stations",
+        {200: Gives("Variables with their values", Page[VariableValue])},
+        UNKNOWN,
+    ),
+)

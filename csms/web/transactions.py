@@ -1,0 +1,87 @@
+"""The API's answers about transactions: the list, and one with its events, meter values and bill."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from twisted.logger import Logger
+
+from csms.model.metering import MeterValue
+from csms.model.transactions import Transaction
+from csms.web.commands import is_number
+from csms.web.paging import page
+from csms.web.problems import Kind, Refused
+from csms.web.rooms import Rooms, StoredEvent
+from csms.web.routes import AFTER_ID, LIMIT, Answered, Asked, Gives, Param, Route
+from csms.web.views import EventView, Page, TransactionDetail, TransactionView, bill_view, facts
+
+log = Logger(namespace="csms.web")
+
+
+def transaction_facts(kind: type, record: Transaction, **more: Any) -> dict[str, Any]:
+    """What is shown of a transaction."""
+    return facts(kind, record, event_count=record.events, **more)
+
+
+async def list_transactions(rooms: Rooms, asked: Asked) -> Answered:
+    """Transactions."""
+    query = asked.query
+    records = await rooms.store.transactions.list(
+        station=query["station"], active=query["active"], after=query["after"], limit=query["limit"]
+    )
+    items = [TransactionView(**transaction_facts(TransactionView, record)) for record in records]
+    return Answered(page(asked, items, lambda item: item.id))
+
+
+async def get_transaction(rooms: Rooms, asked: Asked) -> Answered:
+    """One transaction and all that is known of it."""
+    text = asked.place["id"]
+    record = await rooms.store.transactions.get(int(text)) if is_number(text) else None
+    if record is None:
+        raise Refused(Kind.UNKNOWN_TRANSACTION, f"there is no transaction {text[:30]}")
+    events = await rooms.store.transactions.events(record.id)
+    bill = await rooms.store.bills.get(record.id)
+    values = [value for event in events for value in _readings(rooms, record, event)]
+    more = {
+        "events": [EventView(**facts(EventView, event, payload=orjson.Fragment(event.body))) for event in events],
+        "meter_values": sorted(values, key=lambda value: value.timestamp),
+        "bill": bill_view(bill) if bill else None,
+    }
+    return Answered(TransactionDetail(**transaction_facts(TransactionDetail, record, **more)))
+
+
+def _readings(rooms: Rooms, record: Transaction, event: StoredEvent) -> list[MeterValue]:
+    """The meter values of one event; one that cannot be decoded must not hide the others."""
+    try:
+        return rooms.readings(event)
+    except Exception:
+        log.failure("event {key} of transaction {id} cannot be decoded", key=event.key, id=record.id)
+        return []
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/api/v1/transactions",
+        list_transactions,
+        "List transactions",
+        "transactions",
+        {200: Gives("Transactions", Page[TransactionView])},
+        query=(
+            Param("station", str, "only transactions of this station"),
+            Param("active", bool, "only transactions that have not ended, or only those that have"),
+            AFTER_ID,
+            LIMIT,
+        ),
+    ),
+    Route(
+        "GET",
+        "/api/v1/transactions/{id}",
+        get_transaction,
+        "One transaction with its events, meter values and bill",
+        "transactions",
+        {200: Gives("The transaction", TransactionDetail)},
+        (Kind.UNKNOWN_TRANSACTION,),
+    ),
+)

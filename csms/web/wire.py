@@ -1,0 +1,125 @@
+"""One HTTP request on the wire: how much of its body is kept, whether it carries the token, and how an answer is written."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.server import Request
+
+from csms.web.json_text import dumps
+from csms.web.problems import CONTENT_TYPE, Kind, Refused
+from csms.web.reading import MAX_BODY, token_is
+
+log = Logger(namespace="csms.web")
+
+CUT = 8 * MAX_BODY
+"""A body over MAX_BODY is read and thrown away, so that the client sees the 413; one over CUT ends the connection."""
+SECURITY_HEADERS = {
+    "Server": "csms",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+_LIMIT = f"a body has at most {MAX_BODY} bytes"
+
+
+class ApiRequest(Request):
+    """A request that keeps at most MAX_BODY bytes of its body, and whose failures are problem documents."""
+
+    too_large = False
+    received = 0
+    is_cut = False
+
+    def gotLength(self, length: int | None) -> None:
+        """The declared size of the body, or None where it comes in chunks."""
+        super().gotLength(0 if length and length > MAX_BODY else length)  # type: ignore[no-untyped-call]
+        if length is not None and length > CUT:
+            self._cut()
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """A part of the body."""
+        if self.is_cut:
+            return
+        self.received += len(data)
+        if self.received <= MAX_BODY:
+            super().handleContentChunk(data)  # type: ignore[no-untyped-call]
+            return
+        if not self.too_large:
+            self.too_large = True
+            self.content = BytesIO()
+        if self.received > CUT:
+            self._cut()
+
+    def _cut(self) -> None:
+        """Say why, and close: nobody reads on."""
+        self.is_cut = True
+        body = dumps(Refused(Kind.TOO_LARGE, _LIMIT).body(""))
+        head = (
+            "HTTP/1.1 413 Content Too Large",
+            f"Content-Type: {CONTENT_TYPE}",
+            f"Content-Length: {len(body)}",
+            "Connection: close",
+        )
+        channel: Any = self.channel
+        channel.transport.write("\r\n".join([*head, "", ""]).encode() + body)
+        channel.loseConnection()
+
+    def processingFailed(self, reason: Failure) -> Failure:
+        """A bug in front of the routes: logged, told without its traceback."""
+        log.failure("a request failed", failure=reason)
+        write_problem(self, bug())
+        return reason
+
+
+def check_token(token: str, request: Request) -> None:
+    """Refuses with 401 unless the request carries the token."""
+    given = header(request, b"authorization")
+    if token_is(token, given):
+        return
+    error = ', error="invalid_token"' if given else ""
+    text = "this token is not valid" if given else "send Authorization: Bearer TOKEN"
+    raise Refused(Kind.UNAUTHORIZED, text, headers={"WWW-Authenticate": f'Bearer realm="csms"{error}'})
+
+
+def header(request: Request, name: bytes) -> str | None:
+    """A request header as text; bytes that are not UTF-8 are replaced, since Twisted's own reader raises."""
+    value: bytes | None = request.getHeader(name)
+    return None if value is None else value.decode("utf-8", "replace")
+
+
+def check_size(request: Request) -> None:
+    """Refuses with 413 if the body was larger than MAX_BODY."""
+    if getattr(request, "too_large", False):
+        raise Refused(Kind.TOO_LARGE, _LIMIT)
+
+
+def write(request: Any, status: int, body: bytes, headers: dict[str, str]) -> None:
+    """Send a whole answer."""
+    request.setResponseCode(status)
+    for name, value in headers.items():
+        request.setHeader(name, value)
+    if status != 204:
+        request.setHeader("Content-Length", str(len(body)))
+    request.write(body)
+    request.finish()
+
+
+def write_problem(request: Request, refused: Refused) -> None:
+    """Send a problem document."""
+    body = dumps(refused.body(path_of(request)))
+    write(request, refused.kind.status, body, {"Content-Type": CONTENT_TYPE, **refused.headers})
+
+
+def path_of(request: Request) -> str:
+    """The path as it was sent, without the query; shown in problems."""
+    return request.uri.partition(b"?")[0].decode("latin-1")[:500]
+
+
+def bug() -> Refused:
+    """What a caller is told of a fault that is ours."""
+    return Refused(Kind.INTERNAL_ERROR, "this is a fault of the CSMS; its log says more")

@@ -1,0 +1,64 @@
+"""The three ways to start, what is open without a token, and a clean end: with the installed programs."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from api_client import Api
+from server_process import CLEAN_ENDS, STOPPED, ServerProcess, csms_missing
+from station_links import PackageLink
+from station_words import Station201
+
+WAYS = {
+    "csms run": ("csms", "run", "site.toml"),
+    "twistd": ("twistd", "-n", "--pidfile=", "csms", "--site", "site.toml"),
+    "twist": ("twist", "csms", "--site", "site.toml"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_server_starts_serves_and_ends(way: str, tmp_path: Path) -> None:
+    missing = csms_missing()
+    if missing:
+        pytest.skip(missing)
+    server = ServerProcess(tmp_path, starter=WAYS[way])
+    server.start()
+    try:
+        server.wait_ready()
+        api = Api(server)
+        assert api.request("GET", "/healthz", token="").status == 200
+        assert "# TYPE" in api.request("GET", "/metrics").text
+        asyncio.run(_boot(server))
+        assert f":{server.port}/ocpp/" in server.log, "the log says where stations connect"
+    finally:
+        code = server.terminate() if server.running else None
+        print(server.log)
+    assert code in CLEAN_ENDS
+    assert STOPPED in server.log
+
+
+async def _boot(server: ServerProcess) -> None:
+    line = PackageLink(server.stations_url, "CP1", Station201.protocol)
+    await line.connect()
+    assert (await Station201(line).boot())["status"] == "Accepted"
+    await line.end()
+
+
+def test_wrong_site_file_ends_the_start_in_prose(tmp_path: Path) -> None:
+    missing = csms_missing()
+    if missing:
+        pytest.skip(missing)
+    server = ServerProcess(tmp_path, starter=WAYS["csms run"])
+    site = tmp_path / "site.toml"
+    site.write_text(site.read_text().replace("heartbeat_interval", "hartbeat_interval"))
+    server.start()
+    try:
+        assert server.wait_end() not in (0, None)
+    finally:
+        if server.running:
+            server.kill()
+    assert "hartbeat_interval" in server.log
+    assert "heartbeat_interval" in server.log.replace("hartbeat_interval", "")
+    assert "Traceback" not in server.log

@@ -1,0 +1,179 @@
+"""Kill -9 at random moments under load, over and over, and look whether an answered event was lost or kept twice.
+
+    python tests/kill/harness.py --cycles 200 --seed 7
+
+Needs an environment in which the server is installed (the present one, or the folder in CSMS_BIN). Ends with one line that has the seed, and with
+exit status 1 when anything was wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+# ruff: noqa: E402 - the shared modules of the tests are no package: their folders are made known first
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "end_to_end")]
+
+from api_client import Api
+from kill_stations import KillStation, KillStation16, KillStation201
+from kill_verdict import Judge, Verdict
+from server_process import CLEAN_ENDS, ServerProcess, csms_missing
+
+STATIONS = 20
+EARLIEST_S, LATEST_S = 0.05, 0.4
+"""The kill comes between so many seconds after the load starts."""
+EARLY_KILLS = 0.1
+"""So often the server is killed once more while it starts, before it is ready."""
+SLOWEST_START_S = 1.2
+FINISH_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run found; ``exit_code`` is that of the last, orderly end."""
+
+    cycles: int
+    seed: int
+    answers: int
+    repeats: int
+    transactions: int
+    slowest_ready_s: float
+    seconds: float
+    errors: tuple[str, ...]
+    exit_code: int
+    verdict: Verdict
+
+    @property
+    def clean(self) -> bool:
+        """Nothing lost, doubled, billed wrongly or refused, and a clean end."""
+        return self.verdict.clean and not self.errors and self.exit_code in CLEAN_ENDS
+
+    def __str__(self) -> str:
+        """One line for people and for logs."""
+        found = self.verdict
+        return (
+            f"{'ok' if self.clean else 'FAILED'}: seed {self.seed}, {self.cycles} kills, {self.answers} answers, {self.repeats} repeats, "
+            f"{self.transactions} transactions; events lost {found.lost}, doubled {found.doubled}; bills {found.bills}, wrong {found.wrong_bills}; "
+            f"errors answered {len(self.errors)}; slowest start {self.slowest_ready_s:.2f} s; {self.seconds:.0f} s in all"
+        )
+
+
+class Harness:
+    """One run: a server, its stations, their judge."""
+
+    def __init__(self, server: ServerProcess, *, cycles: int, seed: int, say: Callable[[str], None]) -> None:
+        self._server = server
+        self._cycles = cycles
+        self._seed = seed
+        self._say = say
+        self._random = random.Random(seed)
+        self._stations = [self._station(number) for number in range(STATIONS)]
+        self._judge = Judge(Api(server))
+        self._slowest = 0.0
+
+    def _station(self, number: int) -> KillStation:
+        kind = KillStation16 if number % 2 else KillStation201
+        return kind(f"KILL-{number:02}", random.Random(self._random.getrandbits(64)))
+
+    async def run(self) -> Outcome:
+        """All cycles and the reckoning."""
+        began = time.monotonic()
+        self._start()
+        Api(self._server).put_token("KILL", "Accepted")
+        for cycle in range(1, self._cycles + 1):
+            await self._load_and_kill()
+            if self._random.random() < EARLY_KILLS:
+                self._kill_while_starting()
+            self._start()
+            for station in self._stations:
+                self._judge.look(station)
+            if cycle % 10 == 0 or not self._judge.verdict.clean:
+                self._say(f"{cycle} kills, {self._answers()} answers, {len(self._judge.verdict.faults)} faults")
+        await self._finish()
+        for station in self._stations:
+            self._judge.finish(station)
+        return self._outcome(self._server.terminate(), time.monotonic() - began)
+
+    def _start(self) -> None:
+        self._server.start()
+        self._slowest = max(self._slowest, self._server.wait_ready())
+
+    def _kill_while_starting(self) -> None:
+        self._server.start()
+        time.sleep(self._random.uniform(0.0, SLOWEST_START_S))
+        self._server.kill()
+
+    async def _load_and_kill(self) -> None:
+        """All stations talk; after a random while the server is gone, and they notice."""
+        talking = [asyncio.create_task(station.talk(self._server.stations_url)) for station in self._stations]
+        await asyncio.sleep(self._random.uniform(EARLIEST_S, LATEST_S))
+        self._server.kill()
+        await asyncio.gather(*talking)
+
+    async def _finish(self) -> None:
+        """Every station ends what it began."""
+        url = self._server.stations_url
+        async with asyncio.timeout(FINISH_S):
+            await asyncio.gather(*(station.talk(url, finish=True) for station in self._stations))
+
+    def _answers(self) -> int:
+        return sum(station.answers for station in self._stations)
+
+    def _outcome(self, exit_code: int, seconds: float) -> Outcome:
+        return Outcome(
+            cycles=self._cycles,
+            seed=self._seed,
+            answers=self._answers(),
+            repeats=sum(station.repeats for station in self._stations),
+            transactions=sum(len(station.charges) for station in self._stations),
+            slowest_ready_s=self._slowest,
+            seconds=seconds,
+            errors=tuple(error for station in self._stations for error in station.errors),
+            exit_code=exit_code,
+            verdict=self._judge.verdict,
+        )
+
+
+def run(folder: Path, *, cycles: int, seed: int, say: Callable[[str], None] = print) -> Outcome:
+    """Run the cycles with a server in ``folder``; whatever happens, no server is left behind."""
+    server = ServerProcess(folder)
+    try:
+        return asyncio.run(Harness(server, cycles=cycles, seed=seed, say=say).run())
+    finally:
+        if server.running:
+            server.kill()
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--cycles", type=int, default=200, help="how often the server is killed (default 200)")
+    parser.add_argument(
+        "--seed", type=int, default=random.randrange(2**31), help="repeats the moments of an earlier run"
+    )
+    parser.add_argument("--keep", type=Path, help="run in this new folder and leave database and log there")
+    options = parser.parse_args()
+    if missing := csms_missing():
+        print(missing)
+        return 2
+    if options.keep:
+        options.keep.mkdir(parents=True)
+        outcome = run(options.keep, cycles=options.cycles, seed=options.seed)
+    else:
+        with tempfile.TemporaryDirectory(prefix="csms-kill-") as folder:
+            outcome = run(Path(folder), cycles=options.cycles, seed=options.seed)
+    for line in (*outcome.verdict.faults[:20], *outcome.errors[:20]):
+        print(line)
+    print(outcome)
+    return 0 if outcome.clean else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,209 @@
+"""Twenty stations that talk as fast as they are answered, and a memory of every event that was answered.
+
+A station keeps its messages in a queue, as real ones do: one call outstanding, and what was not answered is sent again after a reconnect with the
+same content and a new message id. It never looks into the server; ``kill_verdict`` compares its memory with what the server tells.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import uuid
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import websockets
+
+Payload = dict[str, Any]
+LONGEST = 25
+"""A transaction has fewer readings than this between its start and its end."""
+
+
+@dataclass(slots=True)
+class Charge:
+    """One transaction as the station knows it; ``answered`` are the keys of its events that the server confirmed."""
+
+    station: str
+    begin_wh: int
+    end_wh: int = 0
+    wire_id: str = ""
+    answered: list[str] = field(default_factory=list)
+    begun: bool = False
+    ended: bool = False
+    settled: bool = False
+
+
+@dataclass(slots=True)
+class Message:
+    """Something to be answered; ``key`` names an event of ``charge`` whatever its message id, and is empty for the boot."""
+
+    action: str
+    payload: Payload
+    charge: Charge | None = None
+    key: str = ""
+    tries: int = 0
+
+
+class KillStation:
+    """One station: makes messages, sends them one at a time, remembers what was answered."""
+
+    subprotocol: str
+
+    def __init__(self, name: str, random_numbers: random.Random) -> None:
+        self.name = name
+        self.charges: list[Charge] = []
+        self.errors: list[str] = []
+        self.answers = 0
+        self.repeats = 0
+        self._random = random_numbers
+        self._register_wh = random_numbers.randrange(100_000)
+        self._clock = datetime.now(UTC)
+        self._ids = itertools.count(1)
+        self._queue: deque[Message] = deque([self._boot()])
+
+    async def talk(self, url: str, *, finish: bool = False) -> None:
+        """Connect and talk until the connection is lost; with ``finish`` until the running transaction has ended."""
+        protocol = websockets.Subprotocol(self.subprotocol)
+        try:
+            async with websockets.connect(
+                f"{url}/{self.name}", subprotocols=[protocol], compression=None, ping_interval=None
+            ) as socket:
+                self._came_back()
+                while message := self._next(finish=finish):
+                    await self._exchange(socket, message)
+        except (OSError, websockets.WebSocketException):
+            return
+
+    def _came_back(self) -> None:
+        """After an outage one station in four boots again; the others go on where they were."""
+        if self._queue and self._queue[0].action != "BootNotification" and self._random.random() < 0.25:
+            self._queue.appendleft(self._boot())
+
+    def _next(self, *, finish: bool) -> Message | None:
+        if not self._queue:
+            if finish and (not self.charges or self.charges[-1].ended):
+                return None
+            self._queue.extend(self._more())
+        return self._queue[0]
+
+    async def _exchange(self, socket: Any, message: Message) -> None:
+        """Send the first message of the queue; it leaves the queue when it is answered."""
+        number = f"{self.name}-{next(self._ids)}"
+        self.repeats += message.tries > 0
+        message.tries += 1
+        await socket.send(json.dumps([2, number, message.action, message.payload]))
+        while (answer := json.loads(await socket.recv()))[1] != number:
+            await self._other(socket, answer)
+        self._queue.popleft()
+        self.answers += 1
+        if answer[0] != 3:
+            self.errors.append(f"{self.name} {message.action}: {answer}")
+            return
+        if message.charge is not None:
+            self._answered(message.charge, message, answer[2])
+
+    async def _other(self, socket: Any, frame: list[Any]) -> None:
+        """The server asks something of its own: refused, so that it does not wait."""
+        if frame[0] == 2:
+            await socket.send(json.dumps([4, frame[1], "NotSupported", "", {}]))
+        else:
+            self.errors.append(f"{self.name}: an answer nobody waits for: {frame}")
+
+    def _answered(self, charge: Charge, message: Message, answer: Payload) -> None:
+        charge.answered.append(message.key)
+
+    def _time(self) -> str:
+        """Now, but later than every time before."""
+        self._clock = max(self._clock + timedelta(milliseconds=1), datetime.now(UTC))
+        return self._clock.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def _meter(self) -> int:
+        self._register_wh += self._random.randrange(1, 400)
+        return self._register_wh
+
+    def _boot(self) -> Message:
+        raise NotImplementedError
+
+    def _more(self) -> Iterator[Message]:
+        """The messages of one more transaction, or as many of them as can be made now."""
+        raise NotImplementedError
+
+
+class KillStation201(KillStation):
+    """Speaks OCPP 2.0.1; the key of an event is its seqNo."""
+
+    subprotocol = "ocpp2.0.1"
+
+    def _boot(self) -> Message:
+        station = {"model": "Kill", "vendorName": "Test"}
+        return Message("BootNotification", {"reason": "PowerUp", "chargingStation": station})
+
+    def _more(self) -> Iterator[Message]:
+        charge = Charge(self.name, self._register_wh, wire_id=uuid.UUID(int=self._random.getrandbits(128)).hex)
+        self.charges.append(charge)
+        updates = self._random.randrange(1, LONGEST)
+        yield self._event(charge, 0, "Started", "Authorized", "Transaction.Begin", charge.begin_wh)
+        for seq_no in range(1, updates + 1):
+            yield self._event(charge, seq_no, "Updated", "MeterValuePeriodic", "Sample.Periodic", self._meter())
+        charge.end_wh = self._meter()
+        yield self._event(charge, updates + 1, "Ended", "StopAuthorized", "Transaction.End", charge.end_wh)
+
+    def _event(self, charge: Charge, seq_no: int, type: str, trigger: str, context: str, wh: int) -> Message:
+        sample = {"value": wh, "context": context, "measurand": "Energy.Active.Import.Register"}
+        payload: Payload = {
+            "eventType": type,
+            "timestamp": self._time(),
+            "triggerReason": trigger,
+            "seqNo": seq_no,
+            "transactionInfo": {"transactionId": charge.wire_id},
+            "meterValue": [{"timestamp": self._time(), "sampledValue": [sample]}],
+        }
+        if type == "Started":
+            payload |= {"idToken": {"idToken": "KILL", "type": "ISO14443"}, "evse": {"id": 1, "connectorId": 1}}
+        return Message("TransactionEvent", payload, charge, str(seq_no))
+
+    def _answered(self, charge: Charge, message: Message, answer: Payload) -> None:
+        super()._answered(charge, message, answer)
+        charge.begun = True
+        charge.ended = message.payload["eventType"] == "Ended"
+
+
+class KillStation16(KillStation):
+    """Speaks OCPP 1.6; the key of an event is its own time, and a transaction's number comes with the answer to its start."""
+
+    subprotocol = "ocpp1.6"
+
+    def _boot(self) -> Message:
+        return Message("BootNotification", {"chargePointModel": "Kill", "chargePointVendor": "Test"})
+
+    def _more(self) -> Iterator[Message]:
+        """A start, and once it has its number the rest of the transaction."""
+        if not self.charges or self.charges[-1].ended:
+            charge = Charge(self.name, self._register_wh)
+            self.charges.append(charge)
+            at = self._time()
+            payload = {"connectorId": 1, "idTag": "KILL", "meterStart": charge.begin_wh, "timestamp": at}
+            yield Message("StartTransaction", payload, charge, at)
+            return
+        yield from self._rest(self.charges[-1])
+
+    def _rest(self, charge: Charge) -> Iterator[Message]:
+        number = int(charge.wire_id)
+        for _ in range(self._random.randrange(1, LONGEST)):
+            at = self._time()
+            sample = {"value": str(self._meter()), "measurand": "Energy.Active.Import.Register", "unit": "Wh"}
+            values = [{"timestamp": at, "sampledValue": [sample]}]
+            yield Message("MeterValues", {"connectorId": 1, "transactionId": number, "meterValue": values}, charge, at)
+        charge.end_wh, at = self._meter(), self._time()
+        payload = {"transactionId": number, "meterStop": charge.end_wh, "timestamp": at, "idTag": "KILL"}
+        yield Message("StopTransaction", payload, charge, at)
+
+    def _answered(self, charge: Charge, message: Message, answer: Payload) -> None:
+        super()._answered(charge, message, answer)
+        if message.action == "StartTransaction":
+            charge.wire_id, charge.begun = str(answer["transactionId"]), True
+        charge.ended = message.action == "StopTransaction"

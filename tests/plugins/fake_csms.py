@@ -1,0 +1,176 @@
+"""A house for one plugin: the real facade over plain lists and dicts, a clock that only moves when told, and no sleeping."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import defer
+from twisted.internet.task import Clock
+from twisted.logger import ILogObserver, Logger, formatEvent
+from twisted.python.failure import Failure
+from twisted.web.resource import IResource
+from twisted.web.server import NOT_DONE_YET
+from twisted.web.test.requesthelper import DummyRequest
+from zope.interface import implementer
+
+from csms.api import (
+    Action,
+    Bill,
+    CommandRecord,
+    CommandState,
+    ConnectorRecord,
+    Csms,
+    IdToken,
+    StationRecord,
+    StationRef,
+    TokenRecord,
+    Transaction,
+)
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+STATION = StationRef("CS1", "ocpp2.0.1", "ACME", "One", "1.0", connected=True)
+OLD_STATION = StationRef("CS6", "ocpp1.6", "ACME", "Six", "1.0", connected=True)
+
+
+@dataclass
+class FakeReaders:
+    """What the plugin may read, as lists a test fills."""
+
+    tokens: list[TokenRecord] = field(default_factory=list)
+    transactions: list[Transaction] = field(default_factory=list)
+
+    async def station(self, station: str) -> StationRecord | None:
+        return None
+
+    async def stations(self) -> Sequence[StationRecord]:
+        return ()
+
+    async def connectors(self, station: str) -> Sequence[ConnectorRecord]:
+        return ()
+
+    async def token(self, token: IdToken) -> TokenRecord | None:
+        same = (one for one in self.tokens if (one.id_token.key, one.id_token.type) == (token.key, token.type))
+        return next(same, None)
+
+    async def transaction(self, station: str, transaction: str) -> Transaction | None:
+        same = (one for one in self.transactions if (one.station, one.station_transaction) == (station, transaction))
+        return next(same, None)
+
+    async def active_transactions(
+        self, *, station: str | None = None, token: IdToken | None = None
+    ) -> Sequence[Transaction]:
+        return [
+            one
+            for one in self.transactions
+            if one.ended_at is None
+            and station in (None, one.station)
+            and (token is None or (one.id_token is not None and one.id_token.key == token.key))
+        ]
+
+    async def bill(self, transaction: int) -> Bill | None:
+        return None
+
+
+@implementer(ILogObserver)
+@dataclass
+class FakeObserver:
+    """Keeps what is logged, as level and text."""
+
+    logged: list[tuple[str, str]]
+
+    def __call__(self, event: Mapping[str, Any]) -> None:
+        self.logged.append((event["log_level"].name, formatEvent(dict(event))))
+
+
+class FakeCsms:
+    """Makes the facade for one plugin and remembers what the plugin did with it."""
+
+    def __init__(self, folder: Path, plugin: str = "plugin", timezone: str = "Europe/Berlin") -> None:
+        self.clock = Clock()
+        self.read = FakeReaders()
+        self.sent: list[tuple[str, object, str]] = []
+        self.states: list[CommandState] = []
+        self.told: list[object] = []
+        self.notes: dict[str, str] = {}
+        self.logged: list[tuple[str, str]] = []
+        self.actions: dict[str, Action] = {}
+        self.conditions: dict[str, Callable[..., Any]] = {}
+        self.on_tell: Callable[[object], None] = self.told.append
+        self.csms = Csms(
+            plugin=plugin,
+            site="depot",
+            timezone=timezone,
+            folder=folder,
+            clock=self.clock,
+            now=lambda: NOON + timedelta(seconds=self.clock.seconds()),
+            log=Logger(namespace="test", observer=FakeObserver(self.logged)),
+            send=self._send,
+            read=self.read,
+            tell=lambda event: self.on_tell(event),
+            connected=lambda: (STATION, OLD_STATION),
+            keep=self._keep,
+            kept=self._kept,
+            take=self._take,
+            actions=lambda: self.actions,
+            conditions=lambda: self.conditions,
+        )
+
+    async def _send(self, station: str, command: object, *, origin: str) -> CommandRecord:
+        self.sent.append((station, command, origin))
+        state = self.states.pop(0) if self.states else CommandState.EFFECTIVE
+        record = CommandRecord(len(self.sent), station, type(command).__name__, {}, state, origin, NOON)
+        return replace(record, error="not now") if state is CommandState.REJECTED else record
+
+    async def _keep(self, key: str, value: str) -> None:
+        self.notes[key] = value
+
+    async def _kept(self, key: str) -> str | None:
+        return self.notes.get(key)
+
+    async def _take(self, key: str, value: str) -> bool:
+        if key in self.notes:
+            return False
+        self.notes[key] = value
+        return True
+
+    def settle(self, seconds: float = 0.0) -> None:
+        """Let so many seconds pass, then everything that was put off to "right after"."""
+        self.clock.advance(seconds)
+        for _ in range(20):
+            self.clock.advance(0)
+
+    def said(self, level: str) -> list[str]:
+        """What was logged at a level."""
+        return [text for one, text in self.logged if one == level]
+
+
+def result(awaitable: Any) -> Any:
+    """What an awaitable gives at once; fails the test when it would have to wait."""
+    if not isinstance(awaitable, Awaitable):
+        return awaitable
+
+    async def wait() -> Any:
+        return await awaitable
+
+    found: list[Any] = []
+    defer.ensureDeferred(wait()).addBoth(found.append)
+    assert found, "nothing came of it yet"
+    if isinstance(found[0], Failure):
+        found[0].raiseException()
+    return found[0]
+
+
+def ask(resource: IResource, method: str = "GET", body: object = b"") -> tuple[int, Mapping[str, Any], Any]:
+    """One request to a plugin's resource: status, JSON, and the request itself."""
+    request: Any = DummyRequest([b""])
+    request.method = method.encode()
+    request.content = io.BytesIO(body if isinstance(body, bytes) else json.dumps(body).encode())
+    answer: Any = resource.render(request)  # type: ignore[no-untyped-call]
+    text = b"".join(request.written) if answer == NOT_DONE_YET else answer
+    return request.responseCode or 200, json.loads(text), request

@@ -1,0 +1,390 @@
+"""A whole house of fakes for the API: rows in dicts, stations that answer as told, a clock that stands still."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from twisted.internet import defer, task
+from twisted.web.resource import IResource
+
+from csms.config import Site
+from csms.model.authorization import IdToken, TokenRecord
+from csms.model.availability import ConnectorRecord
+from csms.model.billing import Bill
+from csms.model.commands import CommandRecord, CommandState
+from csms.model.metering import MeterValue, SampledValue
+from csms.model.monitoring import EventData
+from csms.model.provisioning import VariableValue
+from csms.model.station import Admission, StationRecord
+from csms.model.transactions import EventType, Transaction
+from csms.web import Metrics, Rooms
+
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+TOKEN = "a-token-of-the-api-0123456789"
+GENERATED = "generated-password-000000000"
+
+
+class FakeStations:
+    """The station list."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, StationRecord] = {}
+        self.fault: Exception | None = None
+
+    async def get(self, id: str) -> StationRecord | None:
+        if self.fault:
+            raise self.fault
+        return self.rows.get(id)
+
+    async def list(
+        self,
+        *,
+        admission: Admission | None = None,
+        online: bool | None = None,
+        search: str = "",
+        after: str = "",
+        limit: int = 100,
+    ) -> list[StationRecord]:
+        found = [
+            row
+            for id, row in sorted(self.rows.items())
+            if id > after
+            and (admission is None or row.admission is admission)
+            and (online is None or row.online is online)
+            and search in f"{id} {row.vendor} {row.model}"
+        ]
+        return found[:limit]
+
+
+class FakeConnectors:
+    """Connector statuses."""
+
+    def __init__(self) -> None:
+        self.rows: list[ConnectorRecord] = []
+
+    async def list(self, station: str) -> list[ConnectorRecord]:
+        return [row for row in self.rows if row.station == station]
+
+
+class FakeTokens:
+    """The token list."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, str], TokenRecord] = {}
+
+    async def get(self, token: IdToken) -> TokenRecord | None:
+        return self.rows.get((token.key, token.type))
+
+    async def put(self, record: TokenRecord) -> None:
+        self.rows[record.id_token.key, record.id_token.type] = record
+
+    async def delete(self, token: IdToken) -> bool:
+        return self.rows.pop((token.key, token.type), None) is not None
+
+    async def list(self, *, search: str = "", after: str = "", limit: int = 100) -> list[TokenRecord]:
+        found = [row for (key, _), row in sorted(self.rows.items()) if key > after and search in f"{key} {row.note}"]
+        return found[:limit]
+
+
+@dataclass(frozen=True)
+class FakeEvent:
+    """A stored transaction event."""
+
+    key: str
+    seq_no: int | None
+    protocol: str
+    action: str
+    type: EventType
+    timestamp: datetime
+    received_at: datetime
+    offline: bool
+    authorization: str
+    body: bytes
+
+
+class FakeTransactions:
+    """Transactions, newest first, and their events."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, Transaction] = {}
+        self.kept: dict[int, list[FakeEvent]] = {}
+
+    async def get(self, id: int) -> Transaction | None:
+        return self.rows.get(id)
+
+    async def list(
+        self, *, station: str | None = None, active: bool | None = None, after: int = 0, limit: int = 100
+    ) -> list[Transaction]:
+        found = [
+            row
+            for id, row in sorted(self.rows.items(), reverse=True)
+            if (not after or id < after)
+            and (station is None or row.station == station)
+            and (active is None or (row.ended_at is None) is active)
+        ]
+        return found[:limit]
+
+    async def events(self, id: int) -> Sequence[FakeEvent]:
+        return self.kept.get(id, [])
+
+
+class FakeBills:
+    """Bills by transaction."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, Bill] = {}
+
+    async def get(self, transaction: int) -> Bill | None:
+        return self.rows.get(transaction)
+
+
+class FakeLedger:
+    """The command ledger."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, CommandRecord] = {}
+
+    async def get(self, id: int) -> CommandRecord | None:
+        return self.rows.get(id)
+
+    async def list(
+        self, *, station: str | None = None, open_only: bool = False, after: int = 0, limit: int = 100
+    ) -> list[CommandRecord]:
+        found = [
+            row
+            for id, row in sorted(self.rows.items())
+            if id > after and (station is None or row.station == station) and not (open_only and row.state.final)
+        ]
+        return found[:limit]
+
+
+@dataclass(frozen=True)
+class FakeMessage:
+    """A logged frame."""
+
+    id: int
+    station: str
+    at: datetime
+    direction: str
+    frame: str
+
+
+class FakeMessages:
+    """The message log."""
+
+    def __init__(self) -> None:
+        self.rows: list[FakeMessage] = []
+
+    async def list(
+        self, station: str, *, after: int | None = None, before: int | None = None, limit: int = 100
+    ) -> Sequence[FakeMessage]:
+        found = [
+            row
+            for row in self.rows
+            if row.station == station and (after is None or row.id > after) and (before is None or row.id < before)
+        ]
+        return found[:limit] if after is not None else found[-limit:]
+
+
+@dataclass(frozen=True)
+class FakeAlert:
+    """A stored observation."""
+
+    id: int
+    station: str
+    generated_at: datetime
+    seq_no: int
+    received_at: datetime
+    alert: EventData
+
+
+class FakeAlerts:
+    """Alerts."""
+
+    def __init__(self) -> None:
+        self.rows: list[FakeAlert] = []
+
+    async def list(self, *, station: str | None = None, after: int = 0, limit: int = 100) -> Sequence[FakeAlert]:
+        return [row for row in self.rows if row.id > after and station in (None, row.station)][:limit]
+
+
+class FakeByStation:
+    """Rows of one station."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, list[Any]] = {}
+
+    async def list(self, station: str) -> list[Any]:
+        return self.rows.get(station, [])
+
+
+@dataclass
+class FakeStore:
+    """All repositories."""
+
+    stations: FakeStations = field(default_factory=FakeStations)
+    availability: FakeConnectors = field(default_factory=FakeConnectors)
+    tokens: FakeTokens = field(default_factory=FakeTokens)
+    transactions: FakeTransactions = field(default_factory=FakeTransactions)
+    bills: FakeBills = field(default_factory=FakeBills)
+    commands: FakeLedger = field(default_factory=FakeLedger)
+    messages: FakeMessages = field(default_factory=FakeMessages)
+    alerts: FakeAlerts = field(default_factory=FakeAlerts)
+    variables: FakeByStation = field(default_factory=FakeByStation)
+    healthy: bool = True
+
+
+class FakeProvisioning:
+    """Changes stations in the fake store, and remembers what was asked."""
+
+    def __init__(self, store: FakeStore) -> None:
+        self._store = store
+        self.passwords: dict[str, str | None] = {}
+
+    async def provision(
+        self,
+        id: str,
+        *,
+        approved: bool | None = None,
+        blocked: bool | None = None,
+        password: str | None = None,
+        heartbeat_interval_s: int | None = None,
+    ) -> StationRecord:
+        row = self._store.stations.rows.get(id) or StationRecord(id, Admission.APPROVED, created_at=NOW)
+        admission = Admission.BLOCKED if blocked else Admission.PENDING if approved is False else Admission.APPROVED
+        row = replace(
+            row,
+            admission=row.admission if (approved, blocked) == (None, None) else admission,
+            has_password=row.has_password or password is not None,
+            heartbeat_interval_s=heartbeat_interval_s or row.heartbeat_interval_s,
+        )
+        self._store.stations.rows[id] = row
+        self.passwords[id] = password
+        return row
+
+    async def remove(self, id: str) -> bool:
+        return self._store.stations.rows.pop(id, None) is not None
+
+    def generate_password(self) -> str:
+        return GENERATED
+
+
+class FakeCommands:
+    """Writes commands down; their end comes when a test says so."""
+
+    def __init__(self, store: FakeStore, clock: task.Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self.given: list[object] = []
+        self.calls: list[tuple[str, str, dict[str, Any]]] = []
+        self.first_state = CommandState.QUEUED
+        self.answer: defer.Deferred[CommandRecord] = defer.Deferred()
+        self._waiters: dict[int, defer.Deferred[CommandRecord | None]] = {}
+
+    async def submit(self, station: str, command: object, *, origin: str) -> CommandRecord:
+        self.given.append(command)
+        id = len(self._store.commands.rows) + 1
+        row = CommandRecord(id, station, type(command).__name__, {}, self.first_state, origin, NOW)
+        self._store.commands.rows[id] = row
+        return row
+
+    async def finished(self, id: int, seconds: float) -> CommandRecord | None:
+        waiter = self._waiters[id] = defer.Deferred()
+        try:
+            return await waiter.addTimeout(seconds, self._clock)
+        except defer.TimeoutError:
+            return self._store.commands.rows.get(id)
+
+    async def call(self, station: str, action: str, payload: dict[str, Any], *, origin: str) -> CommandRecord:
+        self.calls.append((station, action, payload))
+        return await self.answer
+
+    def finish(self, id: int, state: CommandState) -> None:
+        """The command comes to its end."""
+        row = self._store.commands.rows[id] = replace(self._store.commands.rows[id], state=state, closed_at=NOW)
+        self._waiters.pop(id).callback(row)
+
+    def answered(self, state: CommandState, **facts: Any) -> None:
+        """The raw call that waits, or comes next, ends like this."""
+        self.answer.callback(CommandRecord(7, "CS1", "RawCall", {}, state, "api", NOW, **facts))
+
+
+@dataclass(frozen=True)
+class FakeStation:
+    """A connected station."""
+
+    protocol: str = "ocpp2.0.1"
+
+
+class FakeSwitchboard:
+    """Who is connected."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, FakeStation] = {}
+
+    def station(self, id: str) -> FakeStation | None:
+        return self.rows.get(id)
+
+    @property
+    def count(self) -> int:
+        return len(self.rows)
+
+
+class FakePlugins:
+    """A report and web resources."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.web: dict[str, IResource] = {}
+
+    def report(self) -> list[dict[str, Any]]:
+        return self.rows
+
+
+def fake_readings(event: FakeEvent) -> list[MeterValue]:
+    """One reading whose value is the event's seqNo; a body that is no event raises."""
+    if event.body == b'{"no":"event"}':
+        raise ValueError("no event")
+    return [MeterValue(event.timestamp, (SampledValue(Decimal(event.seq_no or 0)),))]
+
+
+class FakeHouse:
+    """The fakes, each by name, and the ``Rooms`` made of them."""
+
+    def __init__(self) -> None:
+        self.clock = task.Clock()
+        self.store = FakeStore()
+        self.provisioning = FakeProvisioning(self.store)
+        self.commands = FakeCommands(self.store, self.clock)
+        self.switchboard = FakeSwitchboard()
+        self.plugins = FakePlugins()
+        self.metrics = Metrics()
+        self.rooms = Rooms(
+            site=Site(),
+            token=TOKEN,
+            store=self.store,
+            stations=self.provisioning,
+            commands=self.commands,
+            switchboard=self.switchboard,
+            readings=fake_readings,
+            plugins=self.plugins,
+            metrics=self.metrics,
+            now=lambda: NOW,
+            clock=self.clock,
+        )
+
+    def station(self, id: str = "CS1", *, protocol: str = "", **facts: Any) -> StationRecord:
+        """Put a station into the list; connected if it speaks a protocol."""
+        row = StationRecord(id, facts.pop("admission", Admission.APPROVED), created_at=NOW, **facts)
+        self.store.stations.rows[id] = row
+        if protocol:
+            self.switchboard.rows[id] = FakeStation(protocol)
+        return row
+
+    def variables(self, station: str, *values: VariableValue) -> None:
+        """Put variables of a station."""
+        self.store.variables.rows[station] = list(values)
