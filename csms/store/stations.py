@@ -45,8 +45,8 @@ CHANGE = compiled(
     Station.update(
         {
             Station.admission: fn.COALESCE(Q, Station.admission),
-            Station.password_hash: fn.COALESCE(Q, Station.password_hash),
             Station.heartbeat_interval_s: fn.COALESCE(Q, Station.heartbeat_interval_s),
+            Station.password_hash: fn.COALESCE(Q, Station.password_hash),
         }
     ).where(Station.id == Q)
 )
@@ -121,7 +121,7 @@ class StationRows:
     ) -> StationRecord:
         """Make or change a station; None leaves as it is, an empty password hash or an interval of 0 removes it. A new one is pending."""
         new = (id, Admission.PENDING.value, *[""] * 7, None, None, None, "", micros(at))
-        change = (None if admission is None else admission.value, password_hash, heartbeat_interval_s, id)
+        change = (None if admission is None else admission.value, heartbeat_interval_s, password_hash, id)
 
         def unit(connection: sqlite3.Connection) -> StationRecord:
             connection.execute(NEW, new)
