@@ -1,0 +1,64 @@
+"""The ``csms`` command: make and check a site file, run in the foreground, and a simulated station. Starts nothing by being imported."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from csms import __version__
+from csms.config import SiteFileError, load_site, write_starter
+
+
+@click.group()
+@click.version_option(__version__, prog_name="csms")
+def main() -> None:
+    """A Charging Station Management System for OCPP 2.0.1 and 1.6-J."""
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path), default=Path("csms.toml"))
+def init(file: Path) -> None:
+    """Write a commented site file with fresh secrets, readable by its owner only."""
+    try:
+        write_starter(file)
+    except FileExistsError:
+        raise click.ClickException(f"{file} is there already; nothing was changed") from None
+    except OSError as fault:
+        raise click.ClickException(f"{file} cannot be written: {fault.strerror}") from None
+    click.echo(f"{file} is written. Check it: csms check {file}")
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path), default=Path("csms.toml"))
+def check(file: Path) -> None:
+    """Read a site file and tell every mistake in it."""
+    try:
+        load_site(file)
+    except SiteFileError as wrong:
+        click.echo(str(wrong), err=True)
+        sys.exit(1)
+    click.echo(f"{file} is well.")
+
+
+@main.command()
+@click.option("--url", default="ws://127.0.0.1:9000/ocpp", show_default=True, help="where the CSMS listens")
+@click.option("--station", default="SIM1", show_default=True)
+@click.option("--protocol", default="ocpp2.0.1", show_default=True, type=click.Choice(["ocpp2.0.1", "ocpp1.6"]))
+@click.option("--password", default=None)
+@click.option("--tag", default="DEMO", show_default=True, help="the token to charge with")
+@click.option("--energy-wh", default=5000, show_default=True)
+def sim(url: str, station: str, protocol: str, password: str | None, tag: str, energy_wh: int) -> None:
+    """Be a charging station that boots, charges and stops."""
+    from twisted.internet import task
+
+    from csms.sim.command import SimOptions, simulate
+
+    try:
+        options = SimOptions(
+            url=url, station=station, protocol=protocol, password=password, tag=tag, energy_wh=energy_wh
+        )
+    except ValueError as wrong:
+        raise click.UsageError(str(wrong)) from None
+    task.react(lambda reactor: simulate(reactor, options))

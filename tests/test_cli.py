@@ -1,0 +1,48 @@
+"""``csms init`` and ``csms check`` as an operator uses them."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from csms.cli import main
+from csms.config import load_site
+
+
+def test_init_writes_a_private_file_that_checks_well(tmp_path: Path) -> None:
+    file = tmp_path / "csms.toml"
+    assert CliRunner().invoke(main, ["init", str(file)]).exit_code == 0
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert CliRunner().invoke(main, ["check", str(file)]).exit_code == 0
+    site = load_site(file)
+    assert len(site.api.token) >= 32
+    assert site.plugin_tables["app_tokens"]["secret"] != site.api.token
+
+
+def test_init_never_overwrites(tmp_path: Path) -> None:
+    file = tmp_path / "csms.toml"
+    file.write_text("# mine\n")
+    answer = CliRunner().invoke(main, ["init", str(file)])
+    assert answer.exit_code == 1
+    assert file.read_text() == "# mine\n"
+
+
+def test_check_tells_every_mistake_with_its_place(tmp_path: Path) -> None:
+    file = tmp_path / "csms.toml"
+    file.write_text('[server]\nlissten = "tcp:1"\nping_interval = 30\n[stations]\nunknown = "pendign"\n')
+    answer = CliRunner().invoke(main, ["check", str(file)])
+    assert answer.exit_code == 1
+    for said in (":2:1", "did you mean listen?", ":3:1", '"90s"', ":5:1", 'did you mean "pending"?', "3 mistakes"):
+        assert said in answer.output
+
+
+def test_check_of_a_missing_or_broken_file_says_the_cure(tmp_path: Path) -> None:
+    missing = CliRunner().invoke(main, ["check", str(tmp_path / "none.toml")])
+    assert (missing.exit_code, "csms init" in missing.output) == (1, True)
+    broken = tmp_path / "broken.toml"
+    broken.write_text("[server]\ncompression = True\n")
+    answer = CliRunner().invoke(main, ["check", str(broken)])
+    assert ":2:" in answer.output
+    assert "write true in small letters" in answer.output
