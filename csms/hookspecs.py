@@ -7,7 +7,7 @@ everyone. Implementations may be plain functions or coroutines; each has a deadl
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, Union
 
 import pluggy
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from csms.facade import ActionRegistry, ConditionRegistry, WebRegistry
 
 T = TypeVar("T")
-Maybe = T | None | Awaitable[T | None]
+Maybe: TypeAlias = Union[T, Awaitable[Union[T, None]], None]  # noqa: UP007 - a generic alias of None needs Union
 
 hookspec = pluggy.HookspecMarker("csms")
 hookimpl = pluggy.HookimplMarker("csms")

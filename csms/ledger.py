@@ -105,7 +105,12 @@ def _absorb_registers(evidence: Evidence, event: TransactionEvent) -> None:
 def _registers(values: tuple[MeterValue, ...]) -> Iterator[tuple[datetime, SampledValue]]:
     for value in values:
         for sample in value.sampled:
-            if sample.measurand == ENERGY_REGISTER and not sample.phase and sample.location == "Outlet":
+            if (
+                sample.measurand == ENERGY_REGISTER
+                and sample.unit == "Wh"
+                and not sample.phase
+                and sample.location == "Outlet"
+            ):
                 yield value.timestamp, sample
 
 

@@ -104,7 +104,7 @@ class Availability:
         known = heard is not None and heard >= since
         silence_s = self._clock.seconds() - (heard if known and heard is not None else since)
         evse, connector = place
-        question = StatusSilence(station.ref, evse, connector, silence_s, 0 if known else asked, known)
+        question = StatusSilence(station.ref, evse, connector, silence_s, asked, known)
         answer = await self._hooks.ask("plan_status_check", silence=question)
         plan: StatusCheckPlan = answer.value if answer else StatusCheckPlan(ask=False)
         if plan.fault:
@@ -113,6 +113,8 @@ class Availability:
         if plan.ask:
             await self._ask(station, place)
             asked += 1
+        elif known:
+            asked = 0
         self._later(plan.next_in_s, lambda: self._look(station, place, since, asked))
 
     def _heard(self, station: Station, place: Place) -> float | None:

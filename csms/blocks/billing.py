@@ -66,17 +66,16 @@ class BillingBlock:
         await self._sweeping.acquire()
         try:
             due = await self._store.transactions.due_bills(BATCH)
-            for transaction, revision in due:
-                await self._bill(transaction, revision)
+            billed = [await self._bill(transaction, revision) for transaction, revision in due]
         finally:
             self._sweeping.release()
-        if len(due) == BATCH:
+        if len(due) == BATCH and any(billed):
             self._clock.callLater(0, self._sweep_guarded)
 
-    async def _bill(self, transaction: Transaction, revision: int) -> None:
+    async def _bill(self, transaction: Transaction, revision: int) -> bool:
         answer = await self._hooks.ask("price", transaction=transaction)
         if answer is None:
-            return
+            return False
         complete = transaction.completeness is Completeness.COMPLETE and not transaction.review
         bill = Bill(
             transaction=transaction.id,
@@ -93,3 +92,4 @@ class BillingBlock:
         )
         await self._store.bills.put(bill, revision)
         self._hooks.tell(BillIssued(StationRef(transaction.station), bill.issued_at, bill))
+        return True

@@ -1,0 +1,35 @@
+"""The store: the only package that knows the database. It takes and gives model dataclasses; rows, SQL and peewee stay inside.
+
+An awaited write is on the disk (SQLite WAL, synchronous FULL, group commit). What cannot be written raises ``StoreFault``.
+"""
+
+from csms.store.availability import StatusRecorded
+from csms.store.faults import Fenced, NoSuchRow, SchemaFault, SchemaTooNew, StoreFault
+from csms.store.keepsakes import StoredNotice, StoredTelemetry
+from csms.store.messages import LoggedMessage
+from csms.store.monitoring import AlertRecorded, SeriesPosition, StoredAlert, StoredGap
+from csms.store.presence import Attached
+from csms.store.store import Store
+from csms.store.transactions import Recorded, StoredEvent
+from csms.store.verify import verify
+
+__all__ = [
+    "AlertRecorded",
+    "Attached",
+    "Fenced",
+    "LoggedMessage",
+    "NoSuchRow",
+    "Recorded",
+    "SchemaFault",
+    "SchemaTooNew",
+    "SeriesPosition",
+    "StatusRecorded",
+    "Store",
+    "StoreFault",
+    "StoredAlert",
+    "StoredEvent",
+    "StoredGap",
+    "StoredNotice",
+    "StoredTelemetry",
+    "verify",
+]

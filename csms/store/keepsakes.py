@@ -1,0 +1,127 @@
+"""What is only kept: meter values outside transactions, messages without policy, and plugins' small texts."""
+
+from __future__ import annotations
+
+import builtins
+import sqlite3
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from csms.store.columns import digest, micros, moment
+from csms.store.connections import Readers
+from csms.store.presence import refuse_older
+from csms.store.tables import Note, Notice, Q, Telemetry, compiled, insertion, once, upsert
+from csms.store.writer import Writer
+
+NEW_TELEMETRY = once(Telemetry, Telemetry.station, Telemetry.digest, without=("id",))
+TELEMETRY = Telemetry.select(Telemetry.id, Telemetry.station, Telemetry.evse, Telemetry.at, Telemetry.body)
+NEW_NOTICE = compiled(insertion(Notice, without=("id",)))
+KEEP = upsert(Note, Note.plugin, Note.key)
+TAKE = once(Note, Note.plugin, Note.key)
+KEPT = compiled(Note.select(Note.value).where(Note.plugin == Q, Note.key == Q))
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTelemetry:
+    """Meter values outside a transaction; ``body`` is the station's own JSON."""
+
+    id: int
+    station: str
+    evse: int
+    at: datetime
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredNotice:
+    """A message without policy; ``kind`` is its 2.x action, ``body`` the station's own JSON."""
+
+    id: int
+    station: str
+    kind: str
+    at: datetime
+    body: bytes
+
+
+class TelemetryRows:
+    """Meter values that are never billed."""
+
+    def __init__(self, readers: Readers, writer: Writer) -> None:
+        self._readers = readers
+        self._writer = writer
+
+    async def record(self, station: str, fence: int, evse: int, body: bytes, at: datetime) -> bool:
+        """Keep a message; False for one of the same content as another."""
+        row = (station, evse, micros(at), digest(body), body)
+
+        def unit(connection: sqlite3.Connection) -> bool:
+            refuse_older(connection, station, fence)
+            return connection.execute(NEW_TELEMETRY, row).rowcount == 1
+
+        return await self._writer.submit(unit)
+
+    async def list(self, station: str, after: int = 0, limit: int = 100) -> builtins.list[StoredTelemetry]:
+        """A station's messages by number, those after ``after``."""
+        query = TELEMETRY.where(Telemetry.station == station, Telemetry.id > after).order_by(Telemetry.id)
+        return await self._readers.many(query.limit(limit), _telemetry)
+
+
+class NoticeRows:
+    """Messages without policy."""
+
+    def __init__(self, readers: Readers, writer: Writer) -> None:
+        self._readers = readers
+        self._writer = writer
+
+    async def record(self, station: str, fence: int, kind: str, body: bytes, at: datetime) -> None:
+        """Keep a message; it has no natural key, so a repeat is kept too."""
+        row = (station, kind, micros(at), body)
+
+        def unit(connection: sqlite3.Connection) -> None:
+            refuse_older(connection, station, fence)
+            connection.execute(NEW_NOTICE, row)
+
+        await self._writer.submit(unit)
+
+    async def list(
+        self, station: str | None = None, kind: str | None = None, after: int = 0, limit: int = 100
+    ) -> builtins.list[StoredNotice]:
+        """Messages by number, those after ``after``."""
+        query = Notice.select().where(Notice.id > after).order_by(Notice.id).limit(limit)
+        if station is not None:
+            query = query.where(Notice.station == station)
+        if kind is not None:
+            query = query.where(Notice.kind == kind)
+        return await self._readers.many(query, _notice)
+
+
+class NoteRows:
+    """Small texts of plugins, by plugin and key."""
+
+    def __init__(self, readers: Readers, writer: Writer) -> None:
+        self._readers = readers
+        self._writer = writer
+
+    async def keep(self, plugin: str, key: str, value: str, at: datetime) -> None:
+        """Keep a text in place of any other."""
+        row = (plugin, key, value, micros(at))
+        await self._writer.submit(lambda connection: connection.execute(KEEP, row).rowcount)
+
+    async def kept(self, plugin: str, key: str) -> str | None:
+        """The text, or None."""
+        row = self._readers.one(KEPT, (plugin, key))
+        return None if row is None else str(row[0])
+
+    async def take(self, plugin: str, key: str, value: str, at: datetime) -> bool:
+        """Keep a text only if the key is new, and say whether it was."""
+        row = (plugin, key, value, micros(at))
+        return await self._writer.submit(lambda connection: connection.execute(TAKE, row).rowcount == 1)
+
+
+def _telemetry(row: Any) -> StoredTelemetry:
+    return StoredTelemetry(row[0], row[1], row[2], moment(row[3]), row[4])
+
+
+def _notice(row: Any) -> StoredNotice:
+    return StoredNotice(row[0], row[1], row[2], moment(row[3]), row[4])

@@ -1,0 +1,103 @@
+"""The store as one piece: two files, a writer for each, the readers, and the repositories on top of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.threads import deferToThreadPool
+
+from csms.store.authorization import TokenRows
+from csms.store.availability import ConnectorRows
+from csms.store.billing import BillRows
+from csms.store.commands import CommandRows
+from csms.store.connections import Readers, writing
+from csms.store.faults import SchemaFault, StoreFault, fault_of
+from csms.store.keepsakes import NoteRows, NoticeRows, TelemetryRows
+from csms.store.messages import MessageRows
+from csms.store.monitoring import AlertRows
+from csms.store.presence import PresenceRows
+from csms.store.provisioning import VariableRows
+from csms.store.schema import copy, prepare_log, upgrade
+from csms.store.stations import StationRows
+from csms.store.transactions import TransactionRows
+from csms.store.writer import Writer
+
+
+class Store:
+    """The database of one node. ``committed(writes, seconds)`` is told of each batch of the main file, in the reactor's thread."""
+
+    def __init__(
+        self,
+        file: Path | str,
+        reactor: Any,
+        *,
+        node: str = "local",
+        messages_file: Path | None = None,
+        committed: Callable[[int, float], None] | None = None,
+    ) -> None:
+        self.file = Path(file)
+        self.messages_file = messages_file or self.file.with_name(f"{self.file.stem}-messages{self.file.suffix}")
+        self._reactor = reactor
+        self._readers = Readers(self.file, reactor)
+        self._log_readers = Readers(self.messages_file, reactor)
+        self._writer = Writer(lambda: writing(self.file, "FULL"), reactor, "store-write", committed)
+        self._log_writer = Writer(lambda: writing(self.messages_file, "NORMAL"), reactor, "log-write")
+        rows = (self._readers, self._writer)
+        self.stations = StationRows(*rows)
+        self.presence = PresenceRows(*rows, node)
+        self.availability = ConnectorRows(*rows)
+        self.tokens = TokenRows(*rows)
+        self.transactions = TransactionRows(*rows)
+        self.alerts = AlertRows(*rows)
+        self.commands = CommandRows(*rows)
+        self.bills = BillRows(*rows)
+        self.telemetry = TelemetryRows(*rows)
+        self.variables = VariableRows(*rows)
+        self.notices = NoticeRows(*rows)
+        self.notes = NoteRows(*rows)
+        self.messages = MessageRows(self._log_readers, self._log_writer, reactor)
+
+    async def open(self) -> None:
+        """Bring the files up to date and start; nobody is connected to this node yet. Raises StoreFault or SchemaFault."""
+        await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._prepare)
+        self._readers.open()
+        self._log_readers.open()
+        self._writer.start()
+        self._log_writer.start()
+        await self.presence.leave()
+
+    def _prepare(self) -> None:
+        try:
+            upgrade(self.file)
+            prepare_log(self.messages_file)
+        except SchemaFault:
+            raise
+        except Exception as raised:
+            raise fault_of(raised) from raised
+
+    async def close(self) -> None:
+        """Commit what has gathered, then close the files; the write-ahead log is folded into the main file."""
+        try:
+            await self.messages.flush()
+        except StoreFault:
+            pass
+        await self._log_writer.stop()
+        self._readers.close()
+        self._log_readers.close()
+        await self._writer.stop()
+
+    async def backup(self, target: Path) -> None:
+        """A consistent copy of the main file while everything goes on; raises FileExistsError."""
+        await self._readers.threaded(lambda connection: copy(connection, target, replace=False))
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the main file is open and took the last write."""
+        return self._writer.healthy
+
+    @property
+    def last_fault(self) -> StoreFault | None:
+        """The last fault of the main file, kept after it is well again."""
+        return self._writer.last_fault
