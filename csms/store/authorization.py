@@ -7,10 +7,8 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
-from peewee import SQL
-
 from csms.model.authorization import AuthorizationStatus, IdToken, TokenRecord
-from csms.store.columns import like, micros_or_none, moment_or_none
+from csms.store.columns import micros_or_none, moment_or_none
 from csms.store.connections import Readers
 from csms.store.tables import Q, Token, compiled, upsert
 from csms.store.writer import Writer
@@ -60,8 +58,7 @@ class TokenRows:
         """Tokens whose key is above ``after``, with ``search`` in value or note; types of one value stay together, beyond the limit if need be."""
         query = ALL.where(Token.key > after).order_by(Token.key, Token.type)
         if search:
-            value, note = (SQL("? ESCAPE '\\'", [like(text)]) for text in (search.casefold(), search))
-            query = query.where(Token.key.op("LIKE")(value) | Token.note.op("LIKE")(note))
+            query = query.where(Token.key.contains(search.casefold()) | Token.note.contains(search))
 
         def read(connection: sqlite3.Connection) -> builtins.list[TokenRecord]:
             sql, values = query.limit(limit).sql()

@@ -67,9 +67,7 @@ class BillRows:
         row = self._readers.one(GET, (transaction,))
         return None if row is None else _bill(row)
 
-    async def list(
-        self, *, station: str | None = None, after: int = 0, limit: int = 100
-    ) -> builtins.list[Bill]:
+    async def list(self, *, station: str | None = None, after: int = 0, limit: int = 100) -> builtins.list[Bill]:
         """Bills by transaction number, those after ``after``."""
         query = ALL.where(Row.transaction > after).order_by(Row.transaction).limit(limit)
         if station is not None:

@@ -71,9 +71,3 @@ def digest(*parts: bytes) -> bytes:
         hashed.update(len(part).to_bytes(8, "big"))
         hashed.update(part)
     return hashed.digest()
-
-
-def like(search: str) -> str:
-    """A LIKE pattern (escape character ``\\``) that finds a text anywhere."""
-    escaped = search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"

@@ -21,9 +21,7 @@ from csms.store.writer import Writer
 
 Direction = Literal["in", "out"]
 NEW = compiled(insertion(Message, without=("id",)))
-PRUNE = (
-    'DELETE FROM "message" WHERE "at" < ? AND "id" IN (SELECT "id" FROM "message" ORDER BY "id" LIMIT ?)'
-)
+PRUNE = 'DELETE FROM "message" WHERE "at" < ? AND "id" IN (SELECT "id" FROM "message" ORDER BY "id" LIMIT ?)'
 FLUSH_S = 0.5
 MOST_WAITING = 50_000
 PRUNE_STEP = 2_000

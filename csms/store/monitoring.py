@@ -107,9 +107,7 @@ class AlertRows:
 
         return await self._writer.submit(unit)
 
-    async def list(
-        self, *, station: str | None = None, after: int = 0, limit: int = 100
-    ) -> builtins.list[StoredAlert]:
+    async def list(self, *, station: str | None = None, after: int = 0, limit: int = 100) -> builtins.list[StoredAlert]:
         """Observations by number, those after ``after``."""
         query = ALL.where(Alert.id > after).order_by(Alert.id).limit(limit)
         if station is not None:

@@ -30,9 +30,7 @@ ATTACH = compiled(
 )
 LEFT = {Presence.node: SQL("NULL"), Presence.prev_node: Presence.node}
 DETACH = compiled(
-    Presence.update({**LEFT, Presence.seen: Q}).where(
-        Presence.station == Q, Presence.node == Q, Presence.fence == Q
-    )
+    Presence.update({**LEFT, Presence.seen: Q}).where(Presence.station == Q, Presence.node == Q, Presence.fence == Q)
 )
 LEAVE = compiled(Presence.update(LEFT).where(Presence.node == Q))
 FENCE = compiled(Presence.select(Presence.fence).where(Presence.station == Q))

@@ -141,6 +141,4 @@ def _value(row: Any) -> VariableValue:
         evse=None if row[3] == NONE else row[3],
         connector=None if row[4] == NONE else row[4],
     )
-    return VariableValue(
-        variable, value=row[8], attribute=row[7], mutability=row[9], data_type=row[10], unit=row[11]
-    )
+    return VariableValue(variable, value=row[8], attribute=row[7], mutability=row[9], data_type=row[10], unit=row[11])

@@ -12,13 +12,13 @@ from pathlib import Path
 from peewee import SqliteDatabase
 from playhouse.migrations import Migration, Runner
 
-import csms.store.migrations
+from csms.store import migrations
 from csms.store.connections import writing
 from csms.store.faults import SchemaFault, SchemaTooNew
 from csms.store.tables import FIELD_TYPES, Message
 
 HISTORY = "schema_migration"
-SCRIPTS = str(Path(csms.store.migrations.__file__).parent)
+SCRIPTS = str(Path(migrations.__file__).parent)
 LOG_VERSION = 1
 
 
@@ -101,5 +101,3 @@ def copy(source: sqlite3.Connection, target: Path, *, replace: bool) -> None:
 
 def _tables(connection: sqlite3.Connection) -> set[str]:
     return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-
-

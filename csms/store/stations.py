@@ -5,13 +5,15 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from peewee import JOIN, SQL, fn
 
 from csms.model.provisioning import BootNotification
 from csms.model.station import Admission, StationRecord
-from csms.store.columns import like, micros, moment, moment_or_none
+from csms.store.columns import micros, moment, moment_or_none
 from csms.store.connections import Readers
 from csms.store.presence import refuse_older
 from csms.store.tables import Connector, Presence, Q, ReportPart, Station, Variable, compiled, once
@@ -98,11 +100,8 @@ class StationRows:
         if online is not None:
             query = query.where(Presence.node.is_null(not online))
         if search:
-            pattern = like(search)
-            places = [SQL("? ESCAPE '\\'", [pattern])] * 3
-            columns = (Station.id, Station.vendor, Station.model)
-            found = [column.op("LIKE")(place) for column, place in zip(columns, places, strict=True)]
-            query = query.where(found[0] | found[1] | found[2])
+            places = (Station.id, Station.vendor, Station.model)
+            query = query.where(reduce(or_, (place.contains(search) for place in places)))
         return await self._readers.many(query, _record)
 
     async def count(self, admission: Admission | None = None) -> int:
@@ -149,7 +148,17 @@ class StationRows:
         self, id: str, fence: int, boot: BootNotification, protocol: str, status: str, at: datetime
     ) -> None:
         """Keep what a station said at its boot, and the answer; a station that is not in the list stays out of it."""
-        said = (protocol, boot.vendor, boot.model, boot.serial_number, boot.firmware, boot.reason, status, micros(at), id)
+        said = (
+            protocol,
+            boot.vendor,
+            boot.model,
+            boot.serial_number,
+            boot.firmware,
+            boot.reason,
+            status,
+            micros(at),
+            id,
+        )
 
         def unit(connection: sqlite3.Connection) -> None:
             refuse_older(connection, id, fence)

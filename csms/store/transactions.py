@@ -49,21 +49,18 @@ CHANGE = compiled(
 )
 ACTIVE_OF_STATION = compiled(FOUND.where(ACTIVE, Row.station == Q).order_by(Row.id))
 ACTIVE_OF_TOKEN = compiled(FOUND.where(ACTIVE, Row.token_key == Q, Row.token_type == Q).order_by(Row.id))
-EVENTS = (
-    EventRow.select(
-        EventRow.key,
-        EventRow.seq_no,
-        EventRow.protocol,
-        EventRow.action,
-        EventRow.type,
-        EventRow.at,
-        EventRow.received_at,
-        EventRow.offline,
-        EventRow.authorization,
-        EventRow.body,
-    )
-    .order_by(EventRow.at, EventRow.seq_no, EventRow.id)
-)
+EVENTS = EventRow.select(
+    EventRow.key,
+    EventRow.seq_no,
+    EventRow.protocol,
+    EventRow.action,
+    EventRow.type,
+    EventRow.at,
+    EventRow.received_at,
+    EventRow.offline,
+    EventRow.authorization,
+    EventRow.body,
+).order_by(EventRow.at, EventRow.seq_no, EventRow.id)
 
 
 @dataclass(frozen=True, slots=True)
