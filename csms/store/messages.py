@@ -6,7 +6,6 @@ Frames wait in memory and are written together; when too many wait they are drop
 from __future__ import annotations
 
 import builtins
-import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal

@@ -361,7 +361,7 @@ def compiled(query: Any) -> str:
 def insertion(table: type[Row], *, without: tuple[str, ...] = ()) -> Any:
     """An insert of a whole row, its values given in the order of the model's fields; ``without`` names those SQLite makes."""
     fields = [field for field in table._meta.sorted_fields if field.name not in without]
-    return table.insert({field: Q for field in fields})
+    return table.insert(dict.fromkeys(fields, Q))
 
 
 def once(table: type[Row], *key: Any, without: tuple[str, ...] = ()) -> str:
