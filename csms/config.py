@@ -4,146 +4,37 @@ from __future__ import annotations
 
 import os
 import secrets
-import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
-from difflib import get_close_matches
+from collections.abc import Mapping
+from dataclasses import fields
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
-
-from csms.settings import Api, Database, Duration, Plugins, Server, Site, SiteInfo, Stations
-from csms.toml_positions import Path as KeyPath
-from csms.toml_positions import Positions
+from csms.settings import DEFAULT_PLUGINS, TABLES, Api, Database, Duration, Plugins, Server, Site, SiteInfo, Stations
+from csms.settings_reader import SettingsReader, adapter, meant
+from csms.site_problems import Problem, SiteFileError
+from csms.toml_mistakes import NotToml, parsed
 
 __all__ = [
+    "Api",
+    "Database",
     "Duration",
+    "Plugins",
     "Problem",
+    "Server",
     "SettingsReader",
     "Site",
     "SiteFileError",
+    "SiteInfo",
+    "Stations",
     "load_site",
     "site_schema",
+    "starter",
     "write_starter",
 ]
 
-T = TypeVar("T")
-TABLES: Mapping[str, type] = {
-    "site": SiteInfo,
-    "server": Server,
-    "api": Api,
-    "database": Database,
-    "stations": Stations,
-    "plugins": Plugins,
-}
-STRICT = ConfigDict(extra="forbid", strict=False, coerce_numbers_to_str=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One mistake, where it stands, and what to do about it."""
-
-    file: str
-    line: int
-    column: int
-    key: str
-    message: str
-    cure: str
-
-    def __str__(self) -> str:
-        cure = f"\n    {self.cure}" if self.cure else ""
-        key = f"{self.key}: " if self.key else ""
-        return f"{self.file}:{self.line}:{self.column}\n  {key}{self.message}{cure}"
-
-
-class SiteFileError(Exception):
-    """A site file (or a file it names) has mistakes; the text is for the terminal."""
-
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(sorted(problems, key=lambda one: (one.file, one.line, one.column)))
-        super().__init__()
-
-    def __str__(self) -> str:
-        count = len(self.problems)
-        end = "1 mistake" if count == 1 else f"{count} mistakes"
-        return "\n".join([*(str(problem) for problem in self.problems), f"{end}; nothing was changed."])
-
-
-class SettingsReader:
-    """Collects the mistakes of one site file while its tables are read; ``done`` raises them all."""
-
-    def __init__(self, site: Site) -> None:
-        self._name = str(site.file) if site.file else "built-in defaults"
-        self._tables = site.plugin_tables
-        self._positions = Positions(site.text)
-        self.problems: list[Problem] = []
-
-    def mistake(self, path: KeyPath, message: str, cure: str = "") -> None:
-        """Note one mistake at a key."""
-        line, column = self._positions.of(path)
-        key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
-        self.problems.append(Problem(self._name, line, column, key, message, cure))
-
-    def read(self, kind: type[T] | None, plugin: str) -> T | None:
-        """A plugin's settings from ``[plugins.<name>]``; None where it has none or they are wrong (which is noted)."""
-        table = self._tables.get(plugin, {})
-        if kind is None:
-            if table:
-                self.mistake(("plugins", plugin), f"plugin {plugin} has no settings", "take this table out")
-            return None
-        return self.table(kind, table, ("plugins", plugin))
-
-    def table(self, kind: type[T], table: object, path: KeyPath) -> T | None:
-        """A table as a frozen dataclass; mistakes are noted, and None given."""
-        if not isinstance(table, dict):
-            self.mistake(path, f"a table is wanted, not {_said(table)}", f"write [{'.'.join(map(str, path))}]")
-            return None
-        try:
-            return _adapter(kind).validate_python(table)
-        except ValidationError as wrong:
-            for error in wrong.errors():
-                self._translate(kind, path, dict(error))
-        return None
-
-    def done(self) -> None:
-        """Raise SiteFileError if there was any mistake."""
-        if self.problems:
-            raise SiteFileError(self.problems)
-
-    def _translate(self, kind: type, path: KeyPath, error: dict[str, Any]) -> None:
-        place = [part for part in error["loc"] if not str(part).startswith(("function-", "is-", "constrained-"))]
-        full: KeyPath = (*path, *place)
-        match error["type"]:
-            case "unexpected_keyword_argument" | "extra_forbidden":
-                known = _keys_at(kind, place[:-1])
-                close = get_close_matches(str(place[-1]), known, 1)
-                cure = f"did you mean {close[0]}?" if close else f"the keys here are: {', '.join(known)}"
-                self.mistake(full, "this key is not known", cure)
-            case "missing" | "missing_argument":
-                self.mistake(full, "this key is needed", f"add {place[-1]} = ...")
-            case "value_error":
-                self.mistake(full, str(error["ctx"]["error"]), f"found: {_said(error['input'])}")
-            case "literal_error" | "enum":
-                wanted = error["ctx"]["expected"].replace("'", '"')
-                self.mistake(full, f"{wanted} is wanted, not {_said(error['input'])}", _closest(error, wanted))
-            case _:
-                wanted = _WANTED.get(error["type"].removesuffix("_parsing").removesuffix("_type"), error["msg"])
-                self.mistake(full, f"{wanted}, not {_said(error['input'])}")
-
-
-_WANTED = {
-    "int": "a whole number is wanted, such as 30",
-    "int_from_float": "a whole number is wanted, such as 30",
-    "float": "a number is wanted, such as 1.5",
-    "bool": "true or false is wanted",
-    "string": 'a text in quotes is wanted, such as "name"',
-    "decimal": 'a number is wanted, such as "0.45"',
-    "list": "a list is wanted, such as [ ... ]",
-    "tuple": "a list is wanted, such as [ ... ]",
-    "dict": "a table is wanted",
-}
+_RULES = ("rules", "rule", "use", "preset")
+_PLUGIN_KEYS = tuple(one.name for one in fields(Plugins))
 
 
 def load_site(path: Path | None, *, folder: Path | None = None) -> Site:
@@ -154,120 +45,117 @@ def load_site(path: Path | None, *, folder: Path | None = None) -> Site:
     if path is None:
         return Site(folder=folder or Path.cwd())
     text = _text_of(path)
-    document = _parsed(path, text)
-    raw = document.get("plugins", {})
-    tables = {name: value for name, value in raw.items() if isinstance(value, dict)} if isinstance(raw, dict) else {}
-    site = Site(file=path, folder=folder or path.resolve().parent, plugin_tables=tables, text=text)
-    reader = SettingsReader(site)
-    read: dict[str, Any] = {}
-    for name, value in document.items():
-        kind = TABLES.get(name)
-        if kind is None:
-            close = get_close_matches(name, TABLES, 1)
-            cure = f"did you mean [{close[0]}]?" if close else f"the tables are: {', '.join(TABLES)}"
-            reader.mistake((name,), "this table is not known", cure)
-            continue
-        if name == "plugins" and isinstance(value, dict):
-            value = {key: inner for key, inner in value.items() if not isinstance(inner, dict)}
-        read[name] = reader.table(kind, value, (name,))
+    try:
+        document = parsed(text)
+    except NotToml as wrong:
+        one = wrong.mistake
+        raise SiteFileError([Problem(str(path), one.line, one.column, one.key, one.message, one.cure)]) from None
+    tables = _plugin_tables(document.get("plugins"))
+    origin: dict[str, Any] = {
+        "file": path,
+        "folder": folder or path.resolve().parent,
+        "plugin_tables": tables,
+        "text": text,
+    }
+    reader = SettingsReader(Site(**origin))
+    read = {name: _table(name, value, reader) for name, value in document.items()}
     reader.done()
-    return Site(**read, file=path, folder=site.folder, plugin_tables=tables, text=text)
+    return Site(**read, **origin)
+
+
+def _table(name: str, value: object, reader: SettingsReader) -> Any:
+    kind = TABLES.get(name)
+    if kind is None:
+        reader.mistake((name,), *_stranger(name, value))
+        return None
+    if not isinstance(value, dict):
+        return reader.table(kind, value, (name,))
+    if name == "plugins":
+        value = _without_plugin_tables(value, reader)
+    return reader.table(kind, _without_strayed(name, value, reader), (name,))
+
+
+def _plugin_tables(plugins: object) -> dict[str, dict[str, Any]]:
+    if not isinstance(plugins, dict):
+        return {}
+    return {name: value for name, value in plugins.items() if isinstance(value, dict) and name not in _PLUGIN_KEYS}
+
+
+def _without_plugin_tables(plugins: Mapping[str, Any], reader: SettingsReader) -> dict[str, Any]:
+    """The keys of ``[plugins]`` itself; a plugin's settings are one table, not a list of them."""
+    kept = {}
+    for name, value in plugins.items():
+        if name in _PLUGIN_KEYS or not isinstance(value, dict | list):
+            kept[name] = value
+        elif isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
+            reader.mistake(
+                ("plugins", name), "a plugin has one table, not a list of them", f"write [plugins.{name}] once"
+            )
+        elif isinstance(value, list):
+            kept[name] = value
+    return kept
+
+
+def _without_strayed(name: str, table: Mapping[str, Any], reader: SettingsReader) -> dict[str, Any]:
+    """The table without keys that are known in another table; those are told with their home."""
+    kept = dict(table)
+    for key in table:
+        home = _home(key)
+        if home and key not in _keys(TABLES[name]):
+            reader.mistake((name, key), f"this key does not belong in [{name}]", f"move it to [{home}]")
+            del kept[key]
+    return kept
+
+
+def _stranger(name: str, value: object) -> tuple[str, str]:
+    """What is said of a name at the top that is no table of a site file."""
+    if name in _RULES:
+        return "flow rules stand in files of their own", 'name them in [plugins.flow_rules]: files = ["rules/*.toml"]'
+    if name in DEFAULT_PLUGINS:
+        return "the settings of a plugin stand under [plugins]", f"write [plugins.{name}]"
+    if not isinstance(value, dict | list):
+        home = _home(name)
+        cure = f"move it to [{home}]" if home else "put it into one of the tables: " + ", ".join(TABLES)
+        return "this key stands outside of all tables", cure
+    cure = meant(name, [*TABLES, *DEFAULT_PLUGINS], "the tables are: ")
+    plugin = next((plugin for plugin in DEFAULT_PLUGINS if cure == f"did you mean {plugin}?"), None)
+    if plugin:
+        return "this table is not known", f"did you mean [plugins.{plugin}]?"
+    return "this table is not known", meant(name, TABLES, "the tables are: ")
+
+
+def _home(key: str) -> str:
+    """The one table that has a key; empty if none or several have it."""
+    homes = [name for name, kind in TABLES.items() if key in _keys(kind)]
+    return homes[0] if len(homes) == 1 else ""
+
+
+def _keys(kind: Any) -> tuple[str, ...]:
+    return tuple(one.name for one in fields(kind))
 
 
 def _text_of(path: Path) -> str:
-    def trouble(message: str, cure: str) -> SiteFileError:
-        return SiteFileError([Problem(str(path), 1, 1, "", message, cure)])
+    def trouble(message: str, cure: str, line: int = 1, column: int = 1) -> SiteFileError:
+        return SiteFileError([Problem(str(path), line, column, "", message, cure)])
 
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
         raise trouble("there is no such file", f"make one with: csms init {path}") from None
+    except IsADirectoryError:
+        raise trouble("this is a folder", f"name the file in it, such as {path / 'csms.toml'}") from None
     except OSError as fault:
         raise trouble(f"cannot be read: {fault.strerror}", "is the path right, and may this user read it?") from None
+    except ValueError:
+        raise trouble("this is no name of a file", "name the site file, such as csms.toml") from None
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise trouble("the text is UTF-16, and UTF-8 is wanted", "save the file as UTF-8")
     try:
         return raw.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as fault:
+        before = raw[: fault.start].rpartition(b"\n")[2].removeprefix(b"\xef\xbb\xbf").decode(errors="replace")
         line = raw.count(b"\n", 0, fault.start) + 1
-        problem = Problem(str(path), line, 1, "", "not UTF-8 text", "save the file as UTF-8")
-        raise SiteFileError([problem]) from None
-
-
-def _parsed(path: Path, text: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as wrong:
-        message, line, column = _place_of(str(wrong), text)
-        raise SiteFileError([Problem(str(path), line, column, "", message, _toml_cure(message, text, line))]) from None
-    except RecursionError:
-        raise SiteFileError([Problem(str(path), 1, 1, "", "nested too deeply", "")]) from None
-
-
-def _place_of(said: str, text: str) -> tuple[str, int, int]:
-    """tomllib's message without its place, and the place."""
-    message, _, place = said.rpartition(" (at ")
-    if place.startswith("line "):
-        line, column = (int(part.split()[-1]) for part in place.rstrip(")").split(","))
-        return message, line, column
-    lines = text.splitlines() or [""]
-    return message or said, len(lines), len(lines[-1]) + 1
-
-
-def _toml_cure(message: str, text: str, line: int) -> str:
-    lines = text.splitlines()
-    here = lines[line - 1] if 0 < line <= len(lines) else ""
-    _, _, value = here.partition("=")
-    if value.strip() in ("True", "False"):
-        return f"write {value.strip().lower()} in small letters"
-    if "Invalid value" in message:
-        return "put texts and durations in quotes"
-    if "overwrite" in message or "twice" in message or "Cannot" in message:
-        return "this key or table stands here a second time: keep one"
-    if here.count('"') % 2:
-        return "a quote is missing"
-    if "after key" in message or "key/value" in message:
-        return "a line is: key = value"
-    return ""
-
-
-def _adapter(kind: type[T]) -> TypeAdapter[T]:
-    """pydantic's reader of a dataclass that takes no key it does not know."""
-    for inner in _dataclasses(kind):
-        if not hasattr(inner, "__pydantic_config__"):
-            with_config(STRICT)(inner)
-    return TypeAdapter(kind)
-
-
-def _dataclasses(kind: Any) -> list[type]:
-    if not is_dataclass(kind) or not isinstance(kind, type):
-        return [one for inner in getattr(kind, "__args__", ()) for one in _dataclasses(inner)]
-    return [kind, *(one for hint in get_type_hints(kind).values() for one in _dataclasses(hint))]
-
-
-def _keys_at(kind: Any, place: list[Any]) -> list[str]:
-    for part in place:
-        kind = get_type_hints(kind).get(part, kind) if is_dataclass(kind) and isinstance(part, str) else kind
-    inner = _dataclasses(kind)
-    return [one.name for one in fields(inner[0])] if inner else []
-
-
-def _closest(error: Mapping[str, Any], wanted: str) -> str:
-    words = [word for word in wanted.split('"') if word.isidentifier() or "." in word]
-    close = get_close_matches(str(error["input"]), words, 1)
-    return f'did you mean "{close[0]}"?' if close else ""
-
-
-def _said(value: object) -> str:
-    """A value as a person wrote it, short."""
-    match value:
-        case bool():
-            return str(value).lower()
-        case str():
-            return f'"{value[:40]}"'
-        case dict():
-            return "a table"
-        case list() | tuple():
-            return "a list"
-    return str(value)[:40]
+        raise trouble("this character is not UTF-8", "save the file as UTF-8", line, len(before) + 1) from None
 
 
 def starter() -> str:
@@ -280,13 +168,14 @@ def starter() -> str:
 
 def write_starter(path: Path) -> None:
     """Write a new site file that only its owner can read; FileExistsError if there is one."""
+    text = starter()
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(starter())
+        file.write(text)
 
 
 def site_schema() -> dict[str, Any]:
     """A JSON Schema of the site file, for editors; plugins' own tables are open."""
-    tables = {name: _adapter(kind).json_schema() for name, kind in TABLES.items()}
+    tables = {name: adapter(kind).json_schema() for name, kind in TABLES.items()}
     tables["plugins"]["additionalProperties"] = {"type": "object"}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

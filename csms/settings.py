@@ -2,94 +2,74 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, WithJsonSchema
+from csms.setting_types import (
+    ApiToken,
+    Count,
+    CountOrNone,
+    Duration,
+    Endpoint,
+    Filled,
+    HeaderBytes,
+    MessageBytes,
+    Names,
+    OnceEach,
+    OneOrMore,
+    SecondOrMore,
+    TenthOrMore,
+    TimeZone,
+    Unfit,
+    UrlPath,
+    parse_duration,
+)
 
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-DURATION_PATTERN = r"^(\d+(\.\d+)?(ms|s|m|h|d))+$"
-_ENDPOINT = re.compile(r"^(tcp|tcp6|ssl|tls|unix|systemd):")
-
-
-def parse_duration(text: Any) -> timedelta:
-    """``90s`` ``2m30s`` ``24h`` ``7d`` ``500ms``; ValueError in plain words for anything else."""
-    if isinstance(text, timedelta):
-        return text
-    if not isinstance(text, str) or not re.match(DURATION_PATTERN, text):
-        raise ValueError('a duration with its unit is wanted, such as "90s", "2m30s", "24h", "7d" or "500ms"')
-    return timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text)))
-
-
-def _timezone(name: Any) -> str:
-    try:
-        ZoneInfo(name)
-    except Exception:
-        raise ValueError('a time zone name is wanted, such as "Europe/Amsterdam" or "UTC"') from None
-    return str(name)
-
-
-def _endpoint(text: Any) -> str:
-    if not isinstance(text, str) or not _ENDPOINT.match(text):
-        raise ValueError('an endpoint is wanted, such as "tcp:9000" or "tcp:9000:interface=127.0.0.1"')
-    return text
-
-
-def _url_path(text: Any) -> str:
-    if not isinstance(text, str) or not text.startswith("/") or " " in text:
-        raise ValueError('a path is wanted that starts with "/", such as "/ocpp"')
-    return text.rstrip("/")
-
-
-def _long_enough(text: Any) -> str:
-    if not isinstance(text, str) or 0 < len(text) < 16:
-        raise ValueError("a token of at least 16 characters is wanted, or none")
-    return text
-
-
-Duration = Annotated[
-    timedelta, BeforeValidator(parse_duration), WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN})
+__all__ = [
+    "DEFAULT_PLUGINS",
+    "TABLES",
+    "Api",
+    "Database",
+    "Duration",
+    "Plugins",
+    "Server",
+    "Site",
+    "SiteInfo",
+    "Stations",
+    "Unfit",
+    "parse_duration",
 ]
-TimeZone = Annotated[str, BeforeValidator(_timezone)]
-Endpoint = Annotated[str, BeforeValidator(_endpoint)]
-UrlPath = Annotated[str, BeforeValidator(_url_path)]
-ApiToken = Annotated[str, BeforeValidator(_long_enough)]
+
 OcppVersion = Literal["ocpp2.0.1", "ocpp1.6"]
 
 DEFAULT_PLUGINS = ("rfid_list", "app_tokens", "reset_policy", "status_retry", "billing", "flow_rules")
-
-
-def _s(seconds: float) -> timedelta:
-    return timedelta(seconds=seconds)
 
 
 @dataclass(frozen=True)
 class SiteInfo:
     """``[site]``: what this installation is called and which clock its people live by."""
 
-    id: str = "main"
+    id: Filled = "main"
     name: str = ""
     timezone: TimeZone = "UTC"
 
 
 @dataclass(frozen=True)
 class Server:
-    """``[server]``: where stations connect, and what one socket may cost; sizes in bytes."""
+    """``[server]``: where stations connect, and what one socket may cost; sizes in bytes, ``ping_interval`` 0s sends no pings."""
 
     listen: Endpoint = "tcp:9000"
     path: UrlPath = "/ocpp"
-    handshake_timeout: Duration = _s(5)
-    ping_interval: Duration = _s(30)
-    ping_timeout: Duration = _s(10)
-    call_timeout: Duration = _s(30)
-    max_message: int = 262144
-    max_header: int = 16384
-    max_unauthenticated: int = 1000
+    handshake_timeout: TenthOrMore = timedelta(seconds=5)
+    ping_interval: Duration = timedelta(seconds=30)
+    ping_timeout: TenthOrMore = timedelta(seconds=10)
+    call_timeout: TenthOrMore = timedelta(seconds=30)
+    max_message: MessageBytes = 262144
+    max_header: HeaderBytes = 16384
+    max_unauthenticated: Count = 1000
     compression: bool = True
 
 
@@ -98,15 +78,15 @@ class Api:
     """``[api]``: the HTTP API; without a token one is made and kept in ``csms.token`` beside the database."""
 
     listen: Endpoint = "tcp:9001:interface=127.0.0.1"
-    token: ApiToken = ""
+    token: ApiToken = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
 class Database:
     """``[database]``: the SQLite file, and how long the log of messages is kept."""
 
-    file: str = "csms.sqlite"
-    messages: Duration = _s(14 * 86400)
+    file: Filled = "csms.sqlite"
+    messages: Duration = timedelta(days=14)
 
 
 @dataclass(frozen=True)
@@ -114,27 +94,30 @@ class Stations:
     """``[stations]``: what happens to unknown stations, and how often the others say that they live."""
 
     unknown: Literal["pending", "refuse", "accept"] = "pending"
-    pending_limit: int = 100
-    pending_interval: Duration = _s(60)
-    heartbeat_interval: Duration = _s(300)
-    offline_after: int = 2
-    max_clock_skew: Duration = _s(60)
-    protocols: tuple[OcppVersion, ...] = ("ocpp2.0.1", "ocpp1.6")
+    pending_limit: CountOrNone = 100
+    pending_interval: SecondOrMore = timedelta(seconds=60)
+    heartbeat_interval: SecondOrMore = timedelta(seconds=300)
+    offline_after: Count = 2
+    max_clock_skew: SecondOrMore = timedelta(seconds=60)
+    protocols: Annotated[tuple[OcppVersion, ...], OneOrMore, OnceEach] = ("ocpp2.0.1", "ocpp1.6")
 
 
 @dataclass(frozen=True)
 class Plugins:
     """``[plugins]``: which plugins run, in which order they are asked, and how long one may take."""
 
-    enabled: tuple[str, ...] = DEFAULT_PLUGINS
-    timeout: Duration = _s(5)
-    breaker_faults: int = 5
-    breaker_pause: Duration = _s(60)
+    enabled: Names = DEFAULT_PLUGINS
+    timeout: TenthOrMore = timedelta(seconds=5)
+    breaker_faults: Count = 5
+    breaker_pause: TenthOrMore = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
 class Site:
-    """A whole site file. ``file`` is None for the embedded default; relative paths start in ``folder``."""
+    """A whole site file. ``file`` is None for the embedded default; relative paths start in ``folder``.
+
+    ``plugin_tables`` are the ``[plugins.<name>]`` tables as they were written, and ``text`` is the file's, so that a plugin's mistakes have places.
+    """
 
     site: SiteInfo = field(default_factory=SiteInfo)
     server: Server = field(default_factory=Server)
@@ -144,8 +127,8 @@ class Site:
     plugins: Plugins = field(default_factory=Plugins)
     file: Path | None = None
     folder: Path = field(default_factory=Path.cwd)
-    plugin_tables: dict[str, dict[str, Any]] = field(default_factory=dict)
-    text: str = ""
+    plugin_tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    text: str = field(default="", repr=False)
 
     @property
     def database_file(self) -> Path:
@@ -156,3 +139,13 @@ class Site:
     def token_file(self) -> Path:
         """Where the API's token is kept when the site file names none."""
         return self.database_file.with_name("csms.token")
+
+
+TABLES: Mapping[str, type] = {
+    "site": SiteInfo,
+    "server": Server,
+    "api": Api,
+    "database": Database,
+    "stations": Stations,
+    "plugins": Plugins,
+}

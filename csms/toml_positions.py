@@ -30,39 +30,49 @@ class Positions:
 
     def __init__(self, text: str) -> None:
         self._starts = [0, *(match.end() for match in re.finditer("\n", text))]
-        self.offsets = _Scanner(text).scan()
+        scanner = _Scanner(text)
+        scanner.scan()
+        self.offsets = scanner.found
+        self.repeats = scanner.repeats
+        """Paths that are written again, each with the offset of its second place; there are none in valid TOML."""
 
     def of(self, path: Path) -> Position:
         """Line and column of a path, or of what encloses it, or the start of the file."""
         for length in range(len(path), 0, -1):
             offset = self.offsets.get(tuple(path[:length]))
             if offset is not None:
-                line = bisect_right(self._starts, offset)
-                return line, offset - self._starts[line - 1] + 1
+                return self.at(offset)
         return 1, 1
+
+    def at(self, offset: int) -> Position:
+        """Line and column of an offset in the text."""
+        line = bisect_right(self._starts, offset)
+        return line, offset - self._starts[line - 1] + 1
 
 
 class _Scanner:
-    """Walks over valid TOML once; where the text surprises it, it goes on with the next line."""
+    """Walks over TOML once; where the text surprises it, it goes on with the next line."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
         self.table: Path = ()
         self.found: dict[Path, int] = {(): 0}
+        self.repeats: list[tuple[Path, int]] = []
+        self.implied: set[Path] = set()
         self.lengths: dict[Path, int] = {}
 
-    def scan(self) -> dict[Path, int]:
+    def scan(self) -> None:
         while True:
             self._match(_SKIP)
             if self.at >= len(self.text):
-                return self.found
+                return
             try:
                 if self.text[self.at] == "[":
                     self._header()
                 else:
                     self._pair(self.table)
-            except ValueError:
+            except (ValueError, OverflowError, RecursionError):
                 end = self.text.find("\n", self.at)
                 self.at = len(self.text) if end < 0 else end
 
@@ -70,43 +80,62 @@ class _Scanner:
         start = self.at
         many = self.text.startswith("[[", start)
         self.at += 2 if many else 1
-        keys = self._keys()
+        keys = [key for key, _ in self._keys()]
         self._expect("]]" if many else "]")
-        self.table = self._resolve(keys if not many else keys[:-1])
+        enclosing = self._resolve(keys[:-1], start)
+        listed = (*enclosing, keys[-1])
         if many:
-            listed = (*self.table, keys[-1])
             index = self.lengths.get(listed, 0)
             self.lengths[listed] = index + 1
             self.found.setdefault(listed, start)
             self.table = (*listed, index)
-        self.found.setdefault(self.table, start)
+        else:
+            self.table = self._resolve(keys, start)
+        self._write(self.table, start)
 
-    def _resolve(self, keys: list[str]) -> Path:
-        """Keys of a header to a path: a name that is an array of tables means its last one."""
+    def _resolve(self, keys: list[str], start: int) -> Path:
+        """Keys of a header to a path, where a name that is an array of tables means its last one."""
         path: Path = ()
         for key in keys:
             path = (*path, key)
             if path in self.lengths:
                 path = (*path, self.lengths[path] - 1)
+            self._imply(path, start)
         return path
 
+    def _imply(self, path: Path, offset: int) -> None:
+        """A table that exists because something in it is written; its own header may still come."""
+        if path not in self.found:
+            self.found[path] = offset
+            self.implied.add(path)
+
+    def _write(self, path: Path, offset: int) -> None:
+        if path in self.found and path not in self.implied:
+            self.repeats.append((path, offset))
+            return
+        self.found[path] = offset
+        self.implied.discard(path)
+
     def _pair(self, table: Path) -> None:
-        start = self.at
         keys = self._keys()
         self._expect("=")
-        for length in range(1, len(keys) + 1):
-            self.found.setdefault((*table, *keys[:length]), start)
-        self._value((*table, *keys))
+        path = table
+        for key, offset in keys[:-1]:
+            path = (*path, key)
+            self._imply(path, offset)
+        key, offset = keys[-1]
+        self._write((*path, key), offset)
+        self._value((*path, key))
 
-    def _keys(self) -> list[str]:
+    def _keys(self) -> list[tuple[str, int]]:
         keys = []
         while True:
             self._match(_BLANK)
-            keys.append(self._key())
+            offset = self.at
+            keys.append((self._key(), offset))
             self._match(_BLANK)
-            if not self.text.startswith(".", self.at):
+            if not self._took("."):
                 return keys
-            self.at += 1
 
     def _key(self) -> str:
         bare = _BARE.match(self.text, self.at)

@@ -1,1 +1,1 @@
-"""Installed as ``csms_rules``: the commented starter site file and the flow-rule presets."""
+"""Installed as ``csms_rules``: the commented starter site file (``site.toml``) and the flow-rule presets. Holds data and no code."""

@@ -1,18 +1,20 @@
-"""The error codes of the OCPP RPC framework, neutral inside and spelt on the wire as each version spells them."""
+"""The error codes of the OCPP RPC framework: neutral inside, spelt on the wire as each version spells them. Knows no message and no frame."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
-V16, V201, V21 = "ocpp1.6", "ocpp2.0.1", "ocpp2.1"
+V16: Final = "ocpp1.6"
+V201: Final = "ocpp2.0.1"
+V21: Final = "ocpp2.1"
 
-MAX_DESCRIPTION = 255
+MAX_DESCRIPTION: Final = 255
 
 
 class ErrorCode(StrEnum):
-    """The codes in 2.x spelling."""
+    """The codes in the spelling of 2.x, which knows them all."""
 
     FORMAT_VIOLATION = "FormatViolation"
     GENERIC_ERROR = "GenericError"
@@ -28,7 +30,7 @@ class ErrorCode(StrEnum):
     TYPE_CONSTRAINT_VIOLATION = "TypeConstraintViolation"
 
 
-SPELT_IN_16: Mapping[ErrorCode, str] = {
+SPELT_IN_16: Final[Mapping[ErrorCode, str]] = {
     ErrorCode.FORMAT_VIOLATION: "FormationViolation",
     ErrorCode.OCCURRENCE_CONSTRAINT_VIOLATION: "OccurenceConstraintViolation",
     ErrorCode.MESSAGE_TYPE_NOT_SUPPORTED: "GenericError",
@@ -43,10 +45,16 @@ def spell(code: ErrorCode, protocol: str) -> str:
 
 
 class OcppError(Exception):
-    """A call is refused: the code, a description of at most 255 characters, and details."""
+    """A call is refused: the code, a description of at most 255 printable characters, and details."""
 
     def __init__(self, code: ErrorCode, description: str = "", details: Mapping[str, Any] | None = None) -> None:
-        super().__init__(description)
         self.code = code
-        self.description = description[:MAX_DESCRIPTION]
+        self.description = printable(description, MAX_DESCRIPTION)
         self.details: dict[str, Any] = dict(details or {})
+        super().__init__(self.description)
+
+
+def printable(text: str, longest: int) -> str:
+    """The text cut to so many characters, with ``?`` for each that cannot be printed: foreign words reach logs and terminals."""
+    text = text[:longest]
+    return text if text.isprintable() else "".join(char if char.isprintable() else "?" for char in text)

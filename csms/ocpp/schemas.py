@@ -1,44 +1,53 @@
 """The official JSON schemas of each version, compiled when first needed; a failed keyword becomes the OCPP error code that names it.
 
-    required, minItems, maxItems                                -> OccurrenceConstraintViolation
-    type                                                        -> TypeConstraintViolation
-    enum, format, maxLength, minimum, maximum, multipleOf ...   -> PropertyConstraintViolation
-    additionalProperties                                        -> FormatViolation
+    required, minItems, maxItems                                    OccurrenceConstraintViolation
+    type                                                            TypeConstraintViolation
+    enum, format, minLength, maxLength, minimum, maximum, multipleOf    PropertyConstraintViolation
+    additionalProperties                                            FormatViolation
+    an action that the version does not have                        NotImplemented
 
-The schemas come from the installed ``ocpp`` package. ``multipleOf`` is taken out and checked in decimal: in binary floats 8.1 is no multiple of 0.1.
+The schemas come from the installed ``ocpp`` package and are changed in three ways. ``multipleOf`` is decided in decimal: in binary floats 8.1
+is no multiple of 0.1. Integers are held to 64 bits, which is what a database can keep. Times may be whatever ``csms.ocpp.times`` can read: stations
+in the field leave the zone out, or write it without a colon.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from importlib.resources import files
-from importlib.resources.abc import Traversable
-from typing import Any
+from typing import Any, Final
 
 import jsonschema_rs
 import orjson
 
 from csms.ocpp.errors import V16, V21, V201, ErrorCode, OcppError
+from csms.ocpp.strict_json import LARGEST, SMALLEST
+from csms.ocpp.times import parse_time
 
-FOLDERS: Mapping[str, str] = {V16: "v16", V201: "v201", V21: "v21"}
-Steps = tuple[tuple[tuple[str, ...], Decimal], ...]
-"""Where a schema says multipleOf: the path of property names ("*" for list items) and the step."""
+FOLDERS: Final[Mapping[str, str]] = {V16: "v16", V201: "v201", V21: "v21"}
+NOTHING_SAID: Final = {"$schema", "$id", "id", "comment"}
+LONGEST_MESSAGE: Final = 180
+USUAL_TIME: Final = (
+    r"^(19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$"
+)
+"""Together with the validator's own idea of date-time: nothing that ``parse_time`` would refuse."""
 
-CODES: Mapping[str, ErrorCode] = {
+CODES: Final[Mapping[str, ErrorCode]] = {
     "required": ErrorCode.OCCURRENCE_CONSTRAINT_VIOLATION,
     "minItems": ErrorCode.OCCURRENCE_CONSTRAINT_VIOLATION,
     "maxItems": ErrorCode.OCCURRENCE_CONSTRAINT_VIOLATION,
     "type": ErrorCode.TYPE_CONSTRAINT_VIOLATION,
     "additionalProperties": ErrorCode.FORMAT_VIOLATION,
 }
+"""Every keyword that is not named here is a PropertyConstraintViolation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake in a payload: JSON pointer, what is wrong, the schema keyword."""
+    """One mistake in a payload: an RFC 6901 JSON pointer ("" is the payload itself), what is wrong, the schema keyword."""
 
     pointer: str
     message: str
@@ -49,81 +58,139 @@ class Problem:
         """The OCPP error code of this kind of mistake."""
         return CODES.get(self.keyword, ErrorCode.PROPERTY_CONSTRAINT_VIOLATION)
 
+    @property
+    def error(self) -> OcppError:
+        """The refusal that tells a station of this mistake."""
+        return OcppError(self.code, f"{_shortened(self.pointer, 70) or '/'}: {self.message}")
+
 
 @dataclass(frozen=True, slots=True)
-class Schema:
-    """One compiled schema."""
+class Validator:
+    """One compiled schema, twice: ``quick`` never calls into Python, and where it says no, ``exact`` has the last word."""
 
-    validator: Any
-    steps: Steps
+    quick: Any
+    exact: Any
 
-    def problems(self, payload: Any) -> Iterator[Problem]:
-        """Every mistake in the payload."""
-        for error in self.validator.iter_errors(payload):
-            path = error.schema_path
-            yield Problem(_pointer(error.instance_path), error.message, str(path[-1]) if path else "")
-        for path, step in self.steps:
-            for pointer, value in _values(payload, path, ""):
-                if Decimal(repr(value)) % step:
-                    yield Problem(pointer, f"{value} is not a multiple of {step}", "multipleOf")
+
+class Schemas:
+    """The schemas of one version; ``actions`` is every action of it, whoever sends it."""
+
+    def __init__(self, protocol: str) -> None:
+        self.protocol = protocol
+        self._folder = files("ocpp") / FOLDERS[protocol] / "schemas"
+        stems = {entry.name.removesuffix(".json") for entry in self._folder.iterdir() if entry.name.endswith(".json")}
+        answers = {stem for stem in stems if stem.endswith("Response")}
+        # 1.6 has no suffix on requests, nor have the unconfirmed messages of 2.1.
+        self._request_files = {stem.removesuffix("Request"): stem for stem in stems - answers}
+        self._answer_files = {stem.removesuffix("Response"): stem for stem in answers}
+        self.actions = frozenset(self._request_files)
+        self.unconfirmed = self.actions - frozenset(self._answer_files)
+        self._requests: dict[str, Validator] = {}
+        self._answers: dict[str, Validator] = {}
+
+    def check(self, action: str, payload: Any, *, answer: bool = False) -> None:
+        """Nothing, if the payload fits; else OcppError for the first mistake."""
+        validator = (self._answers if answer else self._requests).get(action) or self._compiled(action, answer=answer)
+        try:
+            if validator.quick.is_valid(payload) or validator.exact.is_valid(payload):
+                return
+            # Not iter_errors: it gathers every mistake, and a hostile frame may hold a hundred thousand.
+            validator.exact.validate(payload)
+        except jsonschema_rs.ValidationError as mistake:
+            raise _problem(mistake).error from None
+        except ValueError as wrong:
+            raise OcppError(ErrorCode.FORMAT_VIOLATION, f"the payload is not JSON: {wrong}") from None
+
+    def problems(self, action: str, payload: Any, *, answer: bool = False) -> list[Problem]:
+        """Every mistake at once; unknown action: OcppError NotImplemented."""
+        validator = self._compiled(action, answer=answer)
+        try:
+            return [_problem(mistake) for mistake in validator.exact.iter_errors(payload)]
+        except ValueError as wrong:
+            return [Problem("", f"the payload is not JSON: {wrong}", "type")]
+
+    def _compiled(self, action: str, *, answer: bool) -> Validator:
+        compiled, stems = (self._answers, self._answer_files) if answer else (self._requests, self._request_files)
+        validator = compiled.get(action)
+        if validator is None:
+            if action not in stems:
+                what = "has no answer" if action in self.actions else "is not an action"
+                raise OcppError(ErrorCode.NOT_IMPLEMENTED, f"{action[:50]} {what} of {self.protocol}")
+            text = (self._folder / f"{stems[action]}.json").read_bytes()
+            validator = compiled[action] = _validator(orjson.loads(text.removeprefix(b"\xef\xbb\xbf")))
+        return validator
+
+
+@cache
+def schemas_of(protocol: str) -> Schemas:
+    """The schemas of a version, one set for the whole process; KeyError for a protocol that is none of ours."""
+    return Schemas(protocol)
 
 
 def check(protocol: str, action: str, payload: Any, *, answer: bool = False) -> None:
     """Nothing, if the payload fits; else OcppError with code, pointer and reason. Unknown action: NotImplemented."""
-    schema = _schema(protocol, action, answer=answer)
-    if schema.validator.is_valid(payload) and not schema.steps:
-        return
-    first = next(schema.problems(payload), None)
-    if first is not None:
-        raise OcppError(first.code, f"{first.pointer or '/'}: {first.message}")
+    schemas_of(protocol).check(action, payload, answer=answer)
 
 
 def problems(protocol: str, action: str, payload: Any, *, answer: bool = False) -> list[Problem]:
     """Every mistake at once, for people; unknown action: OcppError NotImplemented."""
-    return list(_schema(protocol, action, answer=answer).problems(payload))
+    return schemas_of(protocol).problems(action, payload, answer=answer)
 
 
-@cache
 def actions(protocol: str) -> frozenset[str]:
     """Every action of a version, in either direction."""
-    stems = {entry.name.removesuffix(".json") for entry in _folder(protocol).iterdir() if entry.name.endswith(".json")}
-    answers = {stem for stem in stems if stem.endswith("Response")}
-    return frozenset(stem.removesuffix("Request") for stem in stems - answers)
+    return schemas_of(protocol).actions
 
 
-def _folder(protocol: str) -> Traversable:
-    return files("ocpp") / FOLDERS[protocol] / "schemas"
+class MultipleOf:
+    """The keyword ``multipleOf`` in decimal: numbers are taken as they were written."""
+
+    def __init__(self, parent_schema: Mapping[str, Any], step: float, schema_path: list[str | int]) -> None:
+        self._step = step
+        self._over, self._under = Decimal(repr(step)).as_integer_ratio()
+
+    def validate(self, instance: object) -> None:
+        """ValueError for a number that is no whole number of steps; other types are not its business."""
+        if isinstance(instance, bool) or not isinstance(instance, int | float | Decimal):
+            return
+        over, under = Decimal(str(instance)).as_integer_ratio()
+        if over * self._under % (under * self._over):
+            raise ValueError(f"{instance} is not a multiple of {self._step}")
 
 
-@cache
-def _known(protocol: str, action: str, *, answer: bool) -> Schema:
-    # 1.6 has no suffix on requests, nor has the one unanswered message of 2.1.
-    names = [f"{action}Response.json"] if answer else [f"{action}Request.json", f"{action}.json"]
-    found = next((path for name in names if (path := _folder(protocol) / name).is_file()), None)
-    if found is None:
-        raise OcppError(ErrorCode.NOT_IMPLEMENTED, f"{action} has no answer in {protocol}")
-    text = found.read_bytes().removeprefix(b"\xef\xbb\xbf")
-    document = orjson.loads(text)
-    steps = tuple(_take_steps(document, (), 0))
-    # The schemas are draft 4 and 6; both check alike what OCPP uses, and some name their draft in ways no library knows.
-    document.pop("$schema", None)
-    document.pop("$id", None)
-    document.pop("id", None)
-    return Schema(
-        jsonschema_rs.Draft6Validator(document, validate_formats=True, formats={"date-time": _is_time}), steps
+def _validator(document: dict[str, Any]) -> Validator:
+    # Draft 4 and 6 check alike what these schemas use, and what some of them say of themselves no library knows.
+    for name in NOTHING_SAID & document.keys():
+        del document[name]
+    keywords: dict[str, Any] = {"multipleOf": MultipleOf}
+    for one in _subschemas(document):
+        if one.get("type") == "integer":
+            one.setdefault("minimum", SMALLEST)
+            one.setdefault("maximum", LARGEST)
+    exact = jsonschema_rs.Draft6Validator(
+        document, validate_formats=True, formats={"date-time": _is_time}, keywords=keywords
     )
+    for one in _subschemas(document):
+        if one.get("format") == "date-time":
+            one["pattern"] = USUAL_TIME
+    return Validator(jsonschema_rs.Draft6Validator(document, validate_formats=True, keywords=keywords), exact)
 
 
-def _schema(protocol: str, action: str, *, answer: bool) -> Schema:
-    if action not in actions(protocol):
-        raise OcppError(ErrorCode.NOT_IMPLEMENTED, f"{protocol} has no action {action[:50]}")
-    return _known(protocol, action, answer=answer)
+def _subschemas(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every object in a schema; what is no schema among them does no harm."""
+    found: list[dict[str, Any]] = []
+    waiting: list[Any] = [document]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            found.append(one)
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one
+    return found
 
 
 def _is_time(text: str) -> bool:
-    """RFC 3339 as stations in the field write it: the zone may be missing, which is read as UTC."""
-    from csms.ocpp.times import parse_time
-
     try:
         parse_time(text)
     except OcppError:
@@ -131,30 +198,18 @@ def _is_time(text: str) -> bool:
     return True
 
 
-def _take_steps(schema: Any, path: tuple[str, ...], depth: int) -> Iterator[tuple[tuple[str, ...], Decimal]]:
-    """Remove every multipleOf below a schema and yield where it stood; 2.x schemas have definitions but no multipleOf in them."""
-    if not isinstance(schema, dict) or depth > 20:
-        return
-    step = schema.pop("multipleOf", None)
-    if step is not None:
-        yield path, Decimal(repr(step))
-    for name, inner in schema.get("properties", {}).items():
-        yield from _take_steps(inner, (*path, name), depth + 1)
-    if isinstance(schema.get("items"), dict):
-        yield from _take_steps(schema["items"], (*path, "*"), depth + 1)
+def _problem(mistake: Any) -> Problem:
+    path = mistake.schema_path
+    return Problem(
+        _pointer(mistake.instance_path), _shortened(mistake.message, LONGEST_MESSAGE), str(path[-1]) if path else ""
+    )
 
 
-def _values(payload: Any, path: tuple[str, ...], pointer: str) -> Iterator[tuple[str, float]]:
-    if not path:
-        if isinstance(payload, int | float) and not isinstance(payload, bool):
-            yield pointer, payload
-        return
-    if path[0] == "*" and isinstance(payload, list):
-        for index, inner in enumerate(payload):
-            yield from _values(inner, path[1:], f"{pointer}/{index}")
-    elif isinstance(payload, dict) and path[0] in payload:
-        yield from _values(payload[path[0]], path[1:], f"{pointer}/{path[0]}")
+def _shortened(text: str, longest: int) -> str:
+    """The middle left out: the station's value stands at the beginning, the reason at the end."""
+    half = (longest - 3) // 2
+    return text if len(text) <= longest else f"{text[:half]}...{text[-half:]}"
 
 
-def _pointer(path: list[str | int]) -> str:
+def _pointer(path: Iterable[str | int]) -> str:
     return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)

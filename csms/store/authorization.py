@@ -10,7 +10,8 @@ from typing import Any
 from csms.model.authorization import AuthorizationStatus, IdToken, TokenRecord
 from csms.store.columns import micros_or_none, moment_or_none
 from csms.store.connections import Readers
-from csms.store.tables import Q, Token, compiled, upsert
+from csms.store.statements import Q, compiled, upsert
+from csms.store.tables import Token
 from csms.store.writer import Writer
 
 ALL = Token.select(

@@ -11,7 +11,8 @@ from csms.model.availability import ConnectorRecord, ConnectorStatus, StatusNoti
 from csms.store.columns import micros, moment
 from csms.store.connections import Readers
 from csms.store.presence import refuse_older
-from csms.store.tables import Connector, Q, compiled, upsert
+from csms.store.statements import Q, compiled, upsert
+from csms.store.tables import Connector
 from csms.store.writer import Writer
 
 ALL = Connector.select(

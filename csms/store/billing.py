@@ -21,8 +21,9 @@ from csms.store.columns import (
     text_or_none,
 )
 from csms.store.connections import Readers
+from csms.store.statements import Q, compiled, insertion
 from csms.store.tables import Bill as Row
-from csms.store.tables import Q, Transaction, compiled, insertion
+from csms.store.tables import Transaction
 from csms.store.writer import Writer
 
 FIELDS = [field for field in Row._meta.sorted_fields if field.name != "revision"]

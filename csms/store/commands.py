@@ -14,8 +14,8 @@ from csms.model.commands import CommandRecord, CommandState
 from csms.store.columns import json_text, micros, moment, moment_or_none
 from csms.store.connections import Readers
 from csms.store.faults import NoSuchRow
+from csms.store.statements import Q, compiled, insertion
 from csms.store.tables import Command as Row
-from csms.store.tables import Q, compiled, insertion
 from csms.store.writer import Writer
 
 FLEET = ("node", "fence", "due", "deadline", "idem")

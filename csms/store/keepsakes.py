@@ -10,8 +10,9 @@ from typing import Any
 
 from csms.store.columns import digest, micros, moment
 from csms.store.connections import Readers
+from csms.store.kept_tables import Note, Notice, Telemetry
 from csms.store.presence import refuse_older
-from csms.store.tables import Note, Notice, Q, Telemetry, compiled, insertion, once, upsert
+from csms.store.statements import Q, compiled, insertion, once, upsert
 from csms.store.writer import Writer
 
 NEW_TELEMETRY = once(Telemetry, Telemetry.station, Telemetry.digest, without=("id",))

@@ -14,8 +14,9 @@ from csms.model.monitoring import EventData, NotifyEvent
 from csms.model.provisioning import Variable
 from csms.store.columns import digest, json_text, micros, moment
 from csms.store.connections import Readers
+from csms.store.kept_tables import Alert, AlertGap, AlertMessage
 from csms.store.presence import refuse_older
-from csms.store.tables import Alert, AlertGap, AlertMessage, compiled, insertion, once
+from csms.store.statements import compiled, insertion, once
 from csms.store.writer import Writer
 
 KEY = (AlertMessage.station, AlertMessage.generated_at, AlertMessage.seq_no, AlertMessage.digest)

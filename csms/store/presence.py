@@ -11,7 +11,8 @@ from peewee import EXCLUDED, SQL
 from csms.store.columns import micros
 from csms.store.connections import Readers
 from csms.store.faults import Fenced
-from csms.store.tables import ONE, Presence, Q, compiled
+from csms.store.statements import ONE, Q, compiled
+from csms.store.tables import Presence
 from csms.store.writer import Writer
 
 ATTACH = compiled(

@@ -13,9 +13,10 @@ from peewee import EXCLUDED, SQL, Case
 from csms.model.provisioning import NotifyReport, Variable, VariableValue
 from csms.store.columns import micros
 from csms.store.connections import Readers
+from csms.store.kept_tables import ReportPart
+from csms.store.kept_tables import Variable as Row
 from csms.store.presence import refuse_older
-from csms.store.tables import Q, ReportPart, compiled, insertion
-from csms.store.tables import Variable as Row
+from csms.store.statements import Q, compiled, insertion
 from csms.store.writer import Writer
 
 NONE = -1

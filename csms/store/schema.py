@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 from peewee import SqliteDatabase
 from playhouse.migrations import Migration, Runner
@@ -15,7 +16,8 @@ from playhouse.migrations import Migration, Runner
 from csms.store import migrations
 from csms.store.connections import writing
 from csms.store.faults import SchemaFault, SchemaTooNew
-from csms.store.tables import FIELD_TYPES, Message
+from csms.store.kept_tables import Message
+from csms.store.statements import FIELD_TYPES
 
 HISTORY = "schema_migration"
 SCRIPTS = str(Path(migrations.__file__).parent)
@@ -73,7 +75,7 @@ def prepare_log(file: Path) -> None:
         if version > LOG_VERSION:
             raise SchemaTooNew(f"{file} was written by a newer csms: install that version, or move the file away")
         connection.execute("BEGIN IMMEDIATE")
-        schema = Message._schema
+        schema: Any = vars(Message)["_schema"]
         for context in (schema._create_table(safe=True), *schema._create_indexes(safe=True)):
             connection.execute(*context.query())
         connection.execute(f"PRAGMA user_version = {LOG_VERSION}")

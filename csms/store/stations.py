@@ -15,8 +15,10 @@ from csms.model.provisioning import BootNotification
 from csms.model.station import Admission, StationRecord
 from csms.store.columns import micros, moment, moment_or_none
 from csms.store.connections import Readers
+from csms.store.kept_tables import ReportPart, Variable
 from csms.store.presence import refuse_older
-from csms.store.tables import Connector, Presence, Q, ReportPart, Station, Variable, compiled, once
+from csms.store.statements import Q, compiled, once
+from csms.store.tables import Connector, Presence, Station
 from csms.store.writer import Writer
 
 SHOWN = (

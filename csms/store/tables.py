@@ -1,14 +1,11 @@
-"""The tables as peewee models, one row class each, and the way from a peewee query to the SQL text that sqlite3 runs.
+"""The tables of stations, tokens, transactions, bills and commands, one class each; what else is kept is in ``kept_tables``.
 
-Models describe and compile; no row object ever leaves the store. Columns have no defaults: who writes a row says all of it. Booleans are 0 or 1.
+Booleans are 0 or 1, times microseconds since 1970 UTC.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 from peewee import (
-    SQL,
     AutoField,
     BigIntegerField,
     BlobField,
@@ -16,27 +13,11 @@ from peewee import (
     FloatField,
     ForeignKeyField,
     IntegerField,
-    Model,
-    SqliteDatabase,
     TextField,
 )
 
-FIELD_TYPES = {"BIGINT": "INTEGER"}
-"""STRICT tables of SQLite know one word for whole numbers, and it has 64 bits."""
-COMPILER = SqliteDatabase(None, field_types=FIELD_TYPES)
-"""Never connected: it knows the dialect that statements are compiled for."""
-Q = SQL("?")
-"""The place of a value that is given when the statement runs."""
-ONE = SQL("1")
-
-
-class Row(Model):  # type: ignore[misc]
-    """What all tables have in common."""
-
-    class Meta:
-        database = COMPILER
-        legacy_table_names = False
-        strict_tables = True
+from csms.store.kept_tables import Alert, AlertGap, AlertMessage, Note, Notice, ReportPart, Telemetry, Variable
+from csms.store.statements import ONE, Row
 
 
 class Presence(Row):
@@ -178,45 +159,6 @@ class Bill(Row):
     revision = BigIntegerField()
 
 
-class AlertMessage(Row):
-    """One NotifyEvent message; the digest keeps two messages apart that a coarse clock gave the same name."""
-
-    id = AutoField()
-    station = TextField()
-    generated_at = BigIntegerField()
-    seq_no = BigIntegerField()
-    digest = BlobField()
-    more = IntegerField()
-    received_at = BigIntegerField()
-
-    class Meta:
-        indexes = ((("station", "generated_at", "seq_no", "digest"), True),)
-
-
-class Alert(Row):
-    """One observation of a message."""
-
-    id = AutoField()
-    message = ForeignKeyField(AlertMessage)
-    station = TextField(index=True)
-    data = TextField()
-
-
-class AlertGap(Row):
-    """A jump inside a series."""
-
-    id = AutoField()
-    station = TextField()
-    generated_at = BigIntegerField()
-    expected = BigIntegerField()
-    seen = BigIntegerField()
-    missing = BigIntegerField()
-    at = BigIntegerField()
-
-    class Meta:
-        indexes = ((("station", "generated_at", "expected", "seen"), True),)
-
-
 class Command(Row):
     """The command ledger; node, fence, due, deadline and idem are for a fleet."""
 
@@ -242,93 +184,6 @@ class Command(Row):
     idem = TextField(null=True, unique=True)
 
 
-class Variable(Row):
-    """The device model; ``evse`` and ``connector`` are -1 for the station's own, because NULL is never equal to NULL in a key."""
-
-    station = TextField()
-    component = TextField()
-    component_instance = TextField()
-    evse = BigIntegerField()
-    connector = BigIntegerField()
-    name = TextField()
-    instance = TextField()
-    attribute = TextField()
-    value = TextField(null=True)
-    mutability = TextField()
-    data_type = TextField()
-    unit = TextField()
-    at = BigIntegerField()
-
-    class Meta:
-        primary_key = CompositeKey(
-            "station", "component", "component_instance", "evse", "connector", "name", "instance", "attribute"
-        )
-        without_rowid = True
-
-
-class ReportPart(Row):
-    """Which parts of a device-model report came; ``whole`` marks the one that made it complete."""
-
-    station = TextField()
-    request_id = BigIntegerField()
-    seq_no = BigIntegerField()
-    generated_at = BigIntegerField()
-    more = IntegerField()
-    whole = IntegerField()
-    received_at = BigIntegerField()
-
-    class Meta:
-        primary_key = CompositeKey("station", "request_id", "seq_no")
-        without_rowid = True
-
-
-class Telemetry(Row):
-    """Meter values outside transactions, the station's own JSON."""
-
-    id = AutoField()
-    station = TextField()
-    evse = BigIntegerField()
-    at = BigIntegerField()
-    digest = BlobField()
-    body = BlobField()
-
-    class Meta:
-        indexes = ((("station", "digest"), True),)
-
-
-class Notice(Row):
-    """Messages without policy, the station's own JSON."""
-
-    id = AutoField()
-    station = TextField(index=True)
-    kind = TextField(index=True)
-    at = BigIntegerField()
-    body = BlobField()
-
-
-class Note(Row):
-    """Small texts of plugins."""
-
-    plugin = TextField()
-    key = TextField()
-    value = TextField()
-    at = BigIntegerField()
-
-    class Meta:
-        primary_key = CompositeKey("plugin", "key")
-        without_rowid = True
-
-
-class Message(Row):
-    """The message log, in a file of its own."""
-
-    id = AutoField()
-    station = TextField(index=True)
-    at = BigIntegerField()
-    direction = TextField()
-    frame = TextField()
-
-
 TABLES: tuple[type[Row], ...] = (
     Presence,
     Station,
@@ -348,29 +203,3 @@ TABLES: tuple[type[Row], ...] = (
     Note,
 )
 """What is in the main file."""
-
-
-def compiled(query: Any) -> str:
-    """The SQL text of a peewee query whose values are all ``Q``; anything else in it is a mistake."""
-    sql, values = query.sql()
-    if values:
-        raise ValueError(f"values stand in a statement that is compiled once: {values}")
-    return str(sql)
-
-
-def insertion(table: type[Row], *, without: tuple[str, ...] = ()) -> Any:
-    """An insert of a whole row, its values given in the order of the model's fields; ``without`` names those SQLite makes."""
-    fields = [field for field in table._meta.sorted_fields if field.name not in without]
-    return table.insert(dict.fromkeys(fields, Q))
-
-
-def once(table: type[Row], *key: Any, without: tuple[str, ...] = ()) -> str:
-    """The SQL of an insertion that does nothing where the key exists already; any other fault of the row is still a fault."""
-    return compiled(insertion(table, without=without).on_conflict(action="nothing", conflict_target=list(key)))
-
-
-def upsert(table: type[Row], *key: Any) -> str:
-    """The SQL of an insertion of a whole row that replaces every other column where the key exists already."""
-    names = {field.name for field in key}
-    rest = [field for field in table._meta.sorted_fields if field.name not in names]
-    return compiled(insertion(table).on_conflict(conflict_target=list(key), preserve=rest))

@@ -18,7 +18,8 @@ from csms.model.transactions import EventType, Transaction, TransactionEvent
 from csms.store.columns import micros, micros_or_none, moment
 from csms.store.connections import Readers
 from csms.store.presence import refuse_older
-from csms.store.tables import ACTIVE, DUE, ONE, Q, compiled, insertion, once
+from csms.store.statements import ONE, Q, compiled, insertion, once
+from csms.store.tables import ACTIVE, DUE
 from csms.store.tables import Transaction as Row
 from csms.store.tables import TransactionEvent as EventRow
 from csms.store.writer import Writer

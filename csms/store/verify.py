@@ -3,42 +3,67 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
+from playhouse.migrations import Migration
+
 from csms.store.connections import reading
-from csms.store.schema import applied
+from csms.store.faults import SchemaTooNew, fault_of
+from csms.store.schema import SCRIPTS, applied, refuse_unknown
 
 COUNTS = """
-    SELECT t."id", t."station", t."revision", COUNT(e."transaction_id")
-    FROM "transaction" t LEFT JOIN "transaction_event" e ON e."transaction_id" = t."id"
-    GROUP BY t."id" HAVING t."revision" <> COUNT(e."transaction_id")
+    SELECT t."id", t."station", t."revision",
+        (SELECT COUNT(*) FROM "transaction_event" e WHERE e."transaction_id" = t."id"),
+        CASE WHEN json_valid(t."evidence") THEN COALESCE(json_extract(t."evidence", '$.events'), 0) ELSE -1 END,
+        t."billed_revision"
+    FROM "transaction" t
+"""
+BILLS = """
+    SELECT b."transaction_id", b."revision", t."revision", t."billed_revision"
+    FROM "bill" b JOIN "transaction" t ON t."id" = b."transaction_id"
+    WHERE b."revision" > t."billed_revision" OR b."revision" > t."revision" OR b."station" <> t."station"
 """
 
 
-def verify(file: Path) -> list[str]:
+def verify(file: Path | str) -> list[str]:
     """What is wrong with a database, in plain words; an empty list when it is well."""
-    if not file.is_file():
-        return [f"{file} is not there"]
+    path = Path(file)
+    if not path.is_file():
+        return [f"{path} is not there"]
     try:
-        connection = reading(file)
+        connection = reading(path)
         try:
-            return _problems(connection)
+            return _schema_problems(path, connection) or list(_content_problems(connection))
         finally:
             connection.close()
-    except sqlite3.DatabaseError as fault:
-        return [f"{file} cannot be read: {fault}"]
+    except sqlite3.Error as raised:
+        return [f"{path}: {fault_of(raised)}"]
 
 
-def _problems(connection: sqlite3.Connection) -> list[str]:
-    found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"]
-    found += [
-        f"table {row[0]} row {row[1]} refers to nothing in {row[2]}"
-        for row in connection.execute("PRAGMA foreign_key_check")
-    ]
-    if not applied(connection):
-        return [*found, "no migration has been applied: this is no csms database"]
-    found += [
-        f"transaction {id} of {station}: state of {revision} events, {events} are kept"
-        for id, station, revision, events in connection.execute(COUNTS)
-    ]
-    return found
+def _schema_problems(path: Path, connection: sqlite3.Connection) -> list[str]:
+    known = [migration.name for migration in Migration.load_directory(SCRIPTS)]
+    seen = applied(connection)
+    if not seen:
+        return [f"{path}: no migration has been applied: this is no csms database"]
+    try:
+        refuse_unknown(path, seen, known)
+    except SchemaTooNew as newer:
+        return [str(newer)]
+    missing = [name for name in known if name not in seen]
+    return [f"the schema is old: {', '.join(missing)} will be applied at the next start"] if missing else []
+
+
+def _content_problems(connection: sqlite3.Connection) -> Iterator[str]:
+    for (said,) in connection.execute("PRAGMA integrity_check"):
+        if said != "ok":
+            yield str(said)
+    for table, row, parent, _ in connection.execute("PRAGMA foreign_key_check"):
+        yield f"table {table} row {row} refers to nothing in {parent}"
+    for id, station, revision, events, absorbed, billed in connection.execute(COUNTS):
+        if not revision == events == absorbed:
+            yield f"transaction {id} of {station}: {events} events are kept, {revision} counted, {absorbed} in its state"
+        if billed > revision:
+            yield f"transaction {id} of {station}: billed up to event {billed} of {revision}"
+    for id, revision, known, billed in connection.execute(BILLS):
+        yield f"the bill of transaction {id} is of event {revision}; it has {known}, billed up to {billed}"

@@ -165,13 +165,13 @@ class Writer:
     # In the reactor's thread
 
     def _fire(self, results: list[Result], seconds: float) -> None:
+        if self._committed is not None:
+            self._committed(sum(fault is None for _, _, fault in results), seconds)
         for waiting, value, fault in results:
             if fault is None:
                 waiting.callback(value)
             else:
                 waiting.errback(fault)
-        if self._committed is not None and results:
-            self._committed(sum(fault is None for _, _, fault in results), seconds)
 
 
 def _carry_out(connection: sqlite3.Connection, order: Order) -> Result:
@@ -184,5 +184,5 @@ def _carry_out(connection: sqlite3.Connection, order: Order) -> Result:
 
 def _write_and_forget(connection: sqlite3.Connection) -> None:
     """Takes a new page of the file and gives it back."""
-    connection.execute("CREATE TABLE csms_probe (x) STRICT")
+    connection.execute("CREATE TABLE csms_probe (x TEXT) STRICT")
     connection.execute("DROP TABLE csms_probe")

@@ -20,7 +20,7 @@ from peewee import (
 ONE = SQL("1")
 
 
-class Row(Model):  # type: ignore[misc]
+class Row(Model):
     class Meta:
         legacy_table_names = False
         strict_tables = True
@@ -295,12 +295,5 @@ TABLES = (
 
 
 def up(migrator: Any, db: Any) -> None:
-    """Make all tables and indexes."""
     with db.bind_ctx(TABLES, bind_refs=False, bind_backrefs=False):
         db.create_tables(TABLES, safe=False)
-
-
-def down(migrator: Any, db: Any) -> None:
-    """Drop all tables."""
-    with db.bind_ctx(TABLES, bind_refs=False, bind_backrefs=False):
-        db.drop_tables(TABLES, safe=False)

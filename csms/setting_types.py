@@ -1,0 +1,148 @@
+"""The kinds of value a setting may have beyond plain TOML: durations, endpoints, paths, each refused in plain words with its cure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SPOKEN = re.compile(r"(\d+)\s*(ms|milli|s|m|h|d)[a-z]*", re.IGNORECASE | re.ASCII)
+_LONGEST_S = 36500 * 86400.0
+DURATION_PATTERN = r"^(\d+(\.\d+)?(ms|s|m|h|d))+$"
+_DURATION = re.compile(DURATION_PATTERN.strip("^$"), re.ASCII)
+
+
+class Unfit(ValueError):
+    """A value that will not do, in plain words, and what to write instead."""
+
+    def __init__(self, message: str, cure: str = "") -> None:
+        self.cure = cure
+        super().__init__(message)
+
+
+def parse_duration(text: Any) -> timedelta:
+    """``90s`` ``2m30s`` ``24h`` ``7d`` ``500ms``; ValueError in plain words for anything else, and above 100 years."""
+    if isinstance(text, timedelta):
+        return text
+    if not isinstance(text, str) or not _DURATION.fullmatch(text):
+        raise Unfit("a duration with its unit is wanted", _duration_cure(text))
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
+    if seconds > _LONGEST_S:
+        raise Unfit("a duration of at most 36500d is wanted")
+    return timedelta(seconds=seconds)
+
+
+def _duration_cure(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return f'write "{value}s" for seconds; others are such as "90s", "2m30s", "24h", "7d" or "500ms"'
+    spoken = _SPOKEN.fullmatch(value.strip()) if isinstance(value, str) else None
+    if spoken:
+        unit = spoken[2].lower()
+        return f'write "{spoken[1]}{"ms" if unit == "milli" else unit}"'
+    return 'for example "90s", "2m30s", "24h", "7d" or "500ms"'
+
+
+def _at_least(least: str) -> Callable[[timedelta], timedelta]:
+    shortest = parse_duration(least)
+
+    def check(value: timedelta) -> timedelta:
+        if value < shortest:
+            raise Unfit(f"a duration of at least {least} is wanted")
+        return value
+
+    return check
+
+
+def _timezone(name: Any) -> str:
+    try:
+        ZoneInfo(name)
+    except Exception:
+        close = [zone for zone in available_timezones() if isinstance(name, str) and _same_city(zone, name)]
+        cure = f'did you mean "{min(close)}"?' if close else 'for example "Europe/Amsterdam" or "UTC"'
+        raise Unfit("the name of a time zone is wanted", cure) from None
+    return str(name)
+
+
+def _same_city(zone: str, name: str) -> bool:
+    wanted = name.strip().lower().replace(" ", "_")
+    return bool(wanted) and zone.lower().rpartition("/")[2] == wanted.rpartition("/")[2]
+
+
+def _endpoint(text: Any) -> str:
+    kind, _, rest = text.partition(":") if isinstance(text, str) else ("", "", "")
+    match kind:
+        case "tcp" | "tcp6" | "ssl":
+            port = re.split(r"(?<!\\):", rest)[0].removeprefix("port=")
+            if re.fullmatch(r"\d{1,5}", port, re.ASCII) and int(port) <= 65535:
+                return str(text)
+            raise Unfit("a port of 0 to 65535 is wanted behind " + kind, f'for example "{kind}:9000"')
+        case "unix" | "systemd" if rest:
+            return str(text)
+    raise Unfit("an endpoint is wanted", _endpoint_cure(text))
+
+
+def _endpoint_cure(text: Any) -> str:
+    address = re.fullmatch(r"(?:\w+://)?(?P<host>[\w.-]*?):?(?P<port>\d{1,5})/?", str(text), re.ASCII)
+    if address is None or isinstance(text, bool):
+        return 'for example "tcp:9000" or "tcp:9000:interface=127.0.0.1"'
+    host = "127.0.0.1" if address["host"] == "localhost" else address["host"]
+    interface = f":interface={host}" if host else ""
+    return f'write "tcp:{address["port"]}{interface}"'
+
+
+def _url_path(text: Any) -> str:
+    if not isinstance(text, str) or not re.fullmatch(r"/[^\s?#%]*", text):
+        raise Unfit('a path is wanted that starts with "/"', 'for example "/ocpp"; without ?, #, % or spaces')
+    return text.rstrip("/")
+
+
+def _long_enough(text: Any) -> str:
+    if not isinstance(text, str) or 0 < len(text) < 16:
+        raise Unfit("a token of at least 16 characters is wanted", "leave it out to have one made")
+    if not re.fullmatch(r"[!-~]*", text):
+        raise Unfit("a token of letters, digits and signs without spaces is wanted", "leave it out to have one made")
+    return text
+
+
+def _once_each(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if names.count(name) > 1:
+            raise Unfit(f'"{name}" stands here twice', "keep one of the two")
+    return names
+
+
+def _one_or_more(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names:
+        raise Unfit("at least one is wanted", "or take this key out for the default")
+    return names
+
+
+def _filled(text: str) -> str:
+    if not text.strip():
+        raise Unfit("a text that is not empty is wanted", "or take this key out for the default")
+    return text
+
+
+Duration = Annotated[
+    timedelta, BeforeValidator(parse_duration), WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN})
+]
+TenthOrMore = Annotated[Duration, AfterValidator(_at_least("100ms"))]
+SecondOrMore = Annotated[Duration, AfterValidator(_at_least("1s"))]
+TimeZone = Annotated[str, BeforeValidator(_timezone)]
+Endpoint = Annotated[str, BeforeValidator(_endpoint)]
+UrlPath = Annotated[str, BeforeValidator(_url_path)]
+ApiToken = Annotated[str, BeforeValidator(_long_enough)]
+Filled = Annotated[str, AfterValidator(_filled)]
+Names = Annotated[tuple[str, ...], AfterValidator(_once_each)]
+MessageBytes = Annotated[int, Field(ge=1024, le=16777216)]
+HeaderBytes = Annotated[int, Field(ge=1024, le=1048576)]
+Count = Annotated[int, Field(ge=1, le=1000000)]
+CountOrNone = Annotated[int, Field(ge=0, le=1000000)]
+OneOrMore = AfterValidator(_one_or_more)
+OnceEach = AfterValidator(_once_each)

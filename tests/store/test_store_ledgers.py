@@ -1,0 +1,224 @@
+"""Tokens, commands, bills and what is only kept, in the store."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+import pytest_twisted
+
+from csms.model.authorization import AuthorizationStatus, IdToken, TokenRecord
+from csms.model.billing import Bill, BillLine, BillStatus, Price
+from csms.model.commands import CommandState
+from csms.model.monitoring import EventData, NotifyEvent
+from csms.model.provisioning import NotifyReport, Variable, VariableValue
+from csms.model.transactions import EventType, TransactionEvent
+from csms.store import Fenced, NoSuchRow, SeriesPosition, Store, StoreFault
+
+T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+async def transaction(store: Store, wire_id: str, *types: EventType) -> int:
+    """A transaction with these events; its number."""
+    for seq_no, type in enumerate(types):
+        event = TransactionEvent(wire_id, type, T0 + timedelta(minutes=seq_no), "Authorized", str(seq_no), seq_no)
+        recorded = await store.transactions.record("CP1", 0, "ocpp2.0.1", "TransactionEvent", event, b"{}", T0)
+    return recorded.transaction.id
+
+
+def bill(transaction: int, total: str = "4.10") -> Bill:
+    line = BillLine("energy", Decimal("10.250"), "kWh", Decimal("0.40"), Decimal(total))
+    price = Price("EUR", (line,), Decimal(total), "day")
+    wh = Decimal("10250.0")
+    return Bill(
+        transaction, "CP1", BillStatus.FINAL, price, wh, Decimal(0), wh, T0, T0, T0, evidence={"priced_by": "billing"}
+    )
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_token_is_found_without_regard_to_case(store: Store) -> None:
+    token = TokenRecord(
+        IdToken("AbC"), AuthorizationStatus.BLOCKED, IdToken("G", "Central"), T0, "of 50% Bob", concurrent=0
+    )
+    await store.tokens.put(token)
+    assert await store.tokens.get(IdToken("aBC")) == token
+    assert await store.tokens.get(IdToken("aBC", "eMAID")) is None
+    await store.tokens.put(replace(token, status=AuthorizationStatus.ACCEPTED, group=None))
+    assert await store.tokens.list(search="50%") == [replace(token, status=AuthorizationStatus.ACCEPTED, group=None)]
+    assert await store.tokens.list(search="5_%") == []
+    assert await store.tokens.delete(IdToken("ABC"))
+    assert not await store.tokens.delete(IdToken("ABC"))
+
+
+@pytest_twisted.ensureDeferred
+async def test_pages_of_tokens_keep_the_types_of_a_value_together(store: Store) -> None:
+    tokens = [TokenRecord(IdToken(value, type)) for value, type in (("a", "X"), ("b", "X"), ("b", "Y"), ("c", "X"))]
+    await store.tokens.put_many(reversed(tokens))
+    assert await store.tokens.list(limit=2) == tokens[:3]
+    assert await store.tokens.list(after="b", limit=2) == tokens[3:]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_command_goes_through_its_states(store: Store) -> None:
+    made = await store.commands.add("CP1", "Reset", {"when": None, "wait": Decimal("1.5")}, "api", T0)
+    assert (made.state, made.arguments) == (CommandState.QUEUED, {"when": None, "wait": "1.5"})
+    other = await store.commands.add("CP2", "ClearCache", {}, "rule", T0)
+    await store.commands.update(made.id, state=CommandState.SENT, sent_at=T0, tries=1, wire="Reset")
+    assert [one.id for one in await store.commands.list(open_only=True)] == [made.id, other.id]
+    closed = await store.commands.update(
+        made.id, state=CommandState.REJECTED, closed_at=T0, answer={"status": "Rejected"}, error="no"
+    )
+    assert closed == await store.commands.get(made.id)
+    assert (closed.sent_at, closed.tries, closed.wire, closed.error) == (T0, 1, "Reset", "no")
+    assert closed.answer == {"status": "Rejected"}
+    assert await store.commands.list(open_only=True) == [other]
+    assert await store.commands.list(after=made.id) == [other]
+    assert await store.commands.list(station="CP1") == [closed]
+    assert await store.commands.update(other.id) == other
+    assert await store.commands.get(99) is None
+    with pytest.raises(NoSuchRow):
+        await store.commands.update(99, state=CommandState.FAILED)
+
+
+@pytest_twisted.ensureDeferred
+async def test_due_bills_come_ended_first_and_go_when_billed(store: Store) -> None:
+    running = await transaction(store, "tx-1", EventType.STARTED)
+    ended = await transaction(store, "tx-2", EventType.STARTED, EventType.ENDED)
+    due = await store.transactions.due_bills(10)
+    assert [(one.id, revision) for one, revision in due] == [(ended, 2), (running, 1)]
+    await store.bills.put(bill(ended), 2)
+    await store.bills.skip(running, 1)
+    assert await store.transactions.due_bills(10) == []
+    await transaction(store, "tx-2", EventType.STARTED, EventType.ENDED, EventType.UPDATED)
+    assert [(one.id, revision) for one, revision in await store.transactions.due_bills(10)] == [(ended, 3)]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_bill_is_one_row_and_never_goes_back(store: Store) -> None:
+    id = await transaction(store, "tx", EventType.STARTED, EventType.ENDED)
+    await store.bills.put(bill(id), 2)
+    await store.bills.put(bill(id, "99"), 1)
+    await store.bills.put(bill(id), 2)
+    assert await store.bills.list() == [bill(id)] == await store.bills.list(station="CP1")
+    assert await store.bills.get(id) == bill(id)
+    assert await store.bills.list(after=id) == []
+    assert await store.bills.get(99) is None
+    with pytest.raises(StoreFault):
+        await store.bills.put(bill(99), 1)
+
+
+VARIABLE = Variable("OCPPCommCtrlr", "HeartbeatInterval")
+AT_PLUG = Variable("Connector", "Available", evse=1, connector=2)
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_device_model_keeps_what_a_report_told_of_a_variable(store: Store) -> None:
+    full = VariableValue(VARIABLE, "60", mutability="ReadWrite", data_type="integer", unit="s")
+    await store.variables.put("CP1", 0, (full, VariableValue(AT_PLUG, "true")), T0)
+    await store.variables.put("CP1", 0, (VariableValue(VARIABLE, "90"),), T0)
+    changed = replace(full, value="90")
+    assert await store.variables.list("CP1") == [VariableValue(AT_PLUG, "true"), changed]
+    assert await store.variables.list("CP1", component="OCPPCommCtrlr") == [changed]
+    old = (await store.presence.attach("CP1", T0)).fence
+    await store.presence.attach("CP1", T0)
+    with pytest.raises(Fenced):
+        await store.variables.put("CP1", old, (full,), T0)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_report_is_whole_when_all_parts_came_in_any_order(store: Store) -> None:
+    def part(seq_no: int, more: bool, hours: int = 0) -> NotifyReport:
+        value = VariableValue(VARIABLE, str(seq_no))
+        return NotifyReport(7, T0 + timedelta(hours=hours), seq_no, more, (value,))
+
+    told = [(0, True), (2, False), (1, True), (1, True), (2, False)]
+    wholes = [await store.variables.report_part("CP1", 0, part(*one), T0) for one in told]
+    assert wholes == [False, False, True, True, False]
+    assert not await store.variables.report_part("CP1", 0, part(0, True, hours=1), T0)
+    assert await store.variables.report_part("CP1", 0, part(1, False, hours=1), T0)
+
+
+def alerts(seq_no: int, *values: str, more: bool = False, minutes: int = 0) -> NotifyEvent:
+    data = tuple(EventData(9, T0, "Alerting", value, AT_PLUG, "HardWiredNotification") for value in values)
+    return NotifyEvent(T0 + timedelta(minutes=minutes), seq_no, more, data)
+
+
+@pytest_twisted.ensureDeferred
+async def test_alerts_are_kept_once_and_know_the_one_before(store: Store) -> None:
+    async def record(message: NotifyEvent) -> tuple[int, int | None]:
+        kept = await store.alerts.record("CP1", 0, message, T0)
+        return len(kept.new), kept.previous.seq_no if kept.previous else None
+
+    assert await record(alerts(0, "a", "b", more=True)) == (2, None)
+    assert await record(alerts(3, "d")) == (1, 0)
+    assert await record(alerts(2, "c")) == (1, 0)
+    assert await record(alerts(2, "c")) == (0, 0)
+    assert await record(alerts(2, "other")) == (1, 0)
+    again = await store.alerts.record("CP1", 0, alerts(0, "z", minutes=5), T0)
+    assert again.previous == SeriesPosition(T0, 3, more=False)
+    rows = await store.alerts.list(station="CP1")
+    assert [row.alert.actual_value for row in rows] == ["a", "b", "d", "c", "other", "z"]
+    assert (rows[0].alert, rows[0].received_at, rows[2].seq_no) == (alerts(0, "a").data[0], T0, 3)
+    assert [row.id for row in await store.alerts.list(after=rows[4].id)] == [rows[5].id]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_gap_is_marked_once(store: Store) -> None:
+    for _ in range(2):
+        await store.alerts.mark_gap("CP1", T0, 1, 3, 2, T0)
+    (gap,) = await store.alerts.gaps("CP1")
+    assert (gap.expected, gap.seen, gap.missing, gap.generated_at) == (1, 3, 2, T0)
+
+
+@pytest_twisted.ensureDeferred
+async def test_telemetry_is_kept_once_and_notices_always(store: Store) -> None:
+    assert await store.telemetry.record("CP1", 0, 1, b'{"a":1}', T0)
+    assert not await store.telemetry.record("CP1", 0, 1, b'{"a":1}', T0)
+    assert [row.body for row in await store.telemetry.list("CP1", 0, 10)] == [b'{"a":1}']
+    for kind in ("FirmwareStatusNotification", "FirmwareStatusNotification", "LogStatusNotification"):
+        await store.notices.record("CP1", 0, kind, b"{}", T0)
+    assert len(await store.notices.list("CP1")) == 3
+    assert len(await store.notices.list(kind="LogStatusNotification")) == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_note_is_kept_replaced_and_taken_once(store: Store) -> None:
+    assert await store.notes.kept("p", "k") is None
+    assert await store.notes.take("p", "k", "one", T0)
+    assert not await store.notes.take("p", "k", "two", T0)
+    assert await store.notes.kept("p", "k") == "one"
+    await store.notes.keep("p", "k", "three", T0)
+    assert await store.notes.kept("p", "k") == "three"
+    assert await store.notes.kept("q", "k") is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_message_log_is_read_forwards_and_backwards(store: Store) -> None:
+    for number in range(5):
+        store.messages.log("CP1", T0 + timedelta(seconds=number), "in" if number % 2 else "out", f"[{number}]".encode())
+    store.messages.log("CP2", T0, "in", "[99]")
+
+    async def frames(**query: int) -> list[str]:
+        return [row.frame for row in await store.messages.list("CP1", **query)]
+
+    assert await frames() == ["[0]", "[1]", "[2]", "[3]", "[4]"]
+    assert await frames(limit=2) == ["[3]", "[4]"]
+    assert await frames(before=4, limit=2) == ["[1]", "[2]"]
+    assert await frames(after=0, limit=2) == ["[0]", "[1]"]
+    assert len(await store.messages.list()) == 6
+    first = (await store.messages.list("CP1"))[0]
+    assert (first.id, first.at, first.direction) == (1, T0, "out")
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_message_log_is_bounded_and_pruned_in_steps(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("csms.store.messages.MOST_WAITING", 7)
+    monkeypatch.setattr("csms.store.messages.PRUNE_STEP", 2)
+    for number in range(9):
+        store.messages.log("CP1", T0 + timedelta(seconds=number), "in", str(number))
+    assert store.messages.dropped == 2
+    await store.messages.flush()
+    assert await store.messages.prune(T0 + timedelta(seconds=5)) == 5
+    assert [row.frame for row in await store.messages.list("CP1")] == ["5", "6"]
