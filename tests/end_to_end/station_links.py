@@ -108,7 +108,7 @@ class PackageLink:
             await self._point.start()
 
     def _charge_point(self) -> type:
-        handlers = {f"on_{action}": on(action)(self._handler(action)) for action in CALLED[self._protocol]}
+        handlers = {f"on_{action}": self._handler(action) for action in CALLED[self._protocol]}
         return type("Point", (self._version.ChargePoint,), handlers)
 
     def _handler(self, action: str) -> Callable[..., Any]:
@@ -119,7 +119,9 @@ class PackageLink:
                 raise getattr(ocpp.exceptions, f"{answer['_error']}Error")(description="as the test wants it")
             return getattr(self._version.call_result, action)(**camel_to_snake_case(answer))
 
-        return handle
+        # The package finds handlers by the names of the functions it decorated.
+        handle.__name__ = f"on_{action}"
+        return on(action)(handle)  # type: ignore[no-any-return]
 
     async def call(self, action: str, payload: Payload) -> Payload:
         """Send one call in the package's dataclass; the answer is checked by the package against its schema."""
