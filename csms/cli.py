@@ -43,6 +43,21 @@ def check(file: Path) -> None:
 
 
 @main.command()
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+def run(file: Path | None) -> None:
+    """Run the CSMS in the foreground (Ctrl-C stops it); without a file: csms.toml here, else built-in defaults."""
+    from csms.tap import find_site_file, run_in_foreground
+
+    try:
+        site = load_site(file or find_site_file())
+        code = run_in_foreground(site)
+    except SiteFileError as wrong:
+        click.echo(str(wrong), err=True)
+        sys.exit(1)
+    sys.exit(code)
+
+
+@main.command()
 @click.option("--url", default="ws://127.0.0.1:9000/ocpp", show_default=True, help="where the CSMS listens")
 @click.option("--station", default="SIM1", show_default=True)
 @click.option("--protocol", default="ocpp2.0.1", show_default=True, type=click.Choice(["ocpp2.0.1", "ocpp1.6"]))

@@ -30,8 +30,10 @@ from csms.ocpp.dialect import Dialect
 from csms.stations import Answerer, Station
 from csms.switchboard import Switchboard
 
+LOG = Logger(namespace="csms.connection")
+"""Ours alone: the protocol's own ``log`` is Autobahn's, whose chatter is no operator's business."""
 MAX_ID = 48
-GOING_AWAY, PROTOCOL_ERROR, POLICY, RESTART = 1001, 1002, 1008, 1012
+PROTOCOL_ERROR, TEXT_ONLY, POLICY, RESTART = 1002, 1003, 1008, 1012
 OLD_SOCKET_PING_S = 2.0
 """How long an older connection of the same station has to answer a ping before the new one replaces it."""
 STALLED_S = 30.0
@@ -164,7 +166,6 @@ class Brake:
 class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
     """One socket: handshake, then frames to and from its ``Station``."""
 
-    log = Logger()
     gate: StationGate
     station: Station | None = None
     fence = 0
@@ -182,7 +183,7 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         self.gate.opening += 1
         self.counted = True
         if self.gate.opening > self.gate.limits.max_unauthenticated:
-            self.log.warn("too many connections without a handshake: {peer} is cut off", peer=self.peer)
+            LOG.warn("too many connections without a handshake: {peer} is cut off", peer=self.peer)
             self.transport.abortConnection()
 
     def processHandshake(self) -> None:
@@ -219,7 +220,7 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         return defer.Deferred.fromCoroutine(self._connect(request))
 
     def _refuse(self, status: int, reason: str) -> None:
-        self.log.info(
+        LOG.info(
             "refused {station!r} from {peer}: {status} {reason}",
             station=self.name or self.http_request_path[:100],
             peer=self.peer,
@@ -242,7 +243,7 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
             return True
         alive = await older.alive(OLD_SOCKET_PING_S)
         if alive:
-            self.log.warn(
+            LOG.warn(
                 "a second connection as {station} from {peer}: the first one, from {first}, is alive and stays",
                 station=self.name,
                 peer=self.peer,
@@ -257,10 +258,8 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         self._uncount()
         if self.dialect is None:
             offered = ", ".join(self.websocket_protocols) or "none"
-            self.log.info(
-                "{station} offers no common subprotocol ({offered}): closed", station=self.name, offered=offered
-            )
-            self.sendClose(PROTOCOL_ERROR, "no common OCPP subprotocol")
+            LOG.info("{station} offers no common subprotocol ({offered}): closed", station=self.name, offered=offered)
+            self._end(PROTOCOL_ERROR, "no common OCPP subprotocol")
             return
         brake = Brake(self.transport, self.gate.clock)
         self.brake = brake
@@ -293,7 +292,7 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         if older is not None:
             older.drop("replaced by a newer connection")
         yield defer.ensureDeferred(self.gate.provisioning.connected(station))
-        self.log.info(
+        LOG.info(
             "{station} connected from {peer} with {protocol}",
             station=station.id,
             peer=self.peer,
@@ -304,7 +303,7 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
             self.brake.hold(False)
 
     def _could_not_begin(self, failure: Any) -> None:
-        self.log.error("{station} cannot be served: {why}", station=self.name, why=failure.value)
+        LOG.error("{station} cannot be served: {why}", station=self.name, why=failure.value)
         self._drop("the CSMS cannot serve this station now")
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
@@ -313,7 +312,7 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         if station is None:
             return
         if isBinary:
-            self.sendClose(1003, "OCPP-J uses text frames")
+            self._end(TEXT_ONLY, "OCPP-J uses text frames")
             return
         self.gate.logged(station.id, "in", payload)
         station.receive(payload)
@@ -324,9 +323,12 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         self.gate.logged(self.name, "out", frame)
 
     def _drop(self, reason: str) -> None:
+        self._end(RESTART if reason == SHUTDOWN else POLICY, reason)
+
+    def _end(self, code: int, reason: str) -> None:
+        """Begin the closing handshake; Autobahn's public call knows no code below 3000."""
         if self.state == self.STATE_OPEN:
-            code = RESTART if reason == SHUTDOWN else POLICY
-            self.sendClose(code, reason)
+            self.sendCloseFrame(code=code, reasonUtf8=reason.encode()[:120], isReply=False)
 
     # Alive or not
 
@@ -359,11 +361,11 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
             return
         station.gone()
         why = reason or ("closed by the station" if wasClean else "connection lost")
-        self.log.info("{station} disconnected: {why}", station=station.id, why=why)
+        LOG.info("{station} disconnected: {why}", station=station.id, why=why)
         removing = defer.ensureDeferred(self.gate.switchboard.remove(station))
         removing.addCallbacks(
             lambda offline: self.gate.tell(StationLost(station.ref, self.gate.now(), why)) if offline else None,
-            lambda failure: self.log.error("{station}: {why}", station=station.id, why=failure.value),
+            lambda failure: LOG.error("{station}: {why}", station=station.id, why=failure.value),
         )
 
 
@@ -375,6 +377,7 @@ def station_factory(gate: StationGate, reactor: Any) -> WebSocketServerFactory:
     protocol = type("StationProtocol", (StationProtocol,), {"gate": gate})
     factory = WebSocketServerFactory(protocols=list(gate.dialects), server="csms", reactor=reactor)
     factory.protocol = protocol
+    factory.noisy = False
     limits = gate.limits
     factory.setProtocolOptions(
         failByDrop=False,

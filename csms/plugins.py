@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -191,10 +192,12 @@ def find(name: str, site: Site, reader: SettingsReader) -> Found | None:
 
 def _from_file(name: str, folder: Path) -> Found:
     path = (folder / name).resolve()
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    spec = importlib.util.spec_from_file_location(f"csms_local_{path.stem}", path)
     if spec is None or spec.loader is None or not path.is_file():
         raise FileNotFoundError(f"{path} is not there")
     module = importlib.util.module_from_spec(spec)
+    # A dataclass with annotations as text looks its module up by name while it is made.
+    sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     kinds = [one for one in vars(module).values() if inspect.isclass(one) and one.__module__ == module.__name__]
     plugins = [one for one in kinds if _hook_names(one)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet import defer, endpoints, task
+from twisted.internet.base import ReactorBase
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.python import usage
@@ -44,9 +46,12 @@ from csms.ocpp.dialect import Dialect
 from csms.ocpp.v16 import DIALECT as V16
 from csms.ocpp.v201 import DIALECT as V201
 from csms.plugins import PluginHost, names
-from csms.store import Store, StoredEvent
+from csms.store import SchemaFault, Store, StoredEvent, StoreFault
 from csms.switchboard import Switchboard
 from csms.web import Metrics, Rooms, api_site
+
+# Timers follow the monotonic clock: with wall time, a clock set back by an hour would freeze every timer for an hour.
+ReactorBase.seconds = staticmethod(time.monotonic)
 
 DIALECTS: Mapping[str, Dialect] = {dialect.protocol: dialect for dialect in (V201, V16)}
 PRUNE_EVERY_S = 3600.0
@@ -107,7 +112,7 @@ class House:
         self.now = now
         self.metrics = Metrics()
         self.hooks = Hooks(reactor, site.plugins.timeout.total_seconds(), self.metrics.plugin_fault)
-        self.store = Store(site.database_file, reactor)
+        self.store = Store(site.database_file, reactor, committed=self.metrics.commit)
         self.switchboard = Switchboard(self.store, now)
         self.plugins = PluginHost(site, self.hooks, reactor)
         self.provisioning = Provisioning(self.hooks, self.store, self.switchboard, _boot_policy(site), now)
@@ -276,8 +281,9 @@ def api_token(site: Site) -> str:
     if site.api.token:
         return site.api.token
     path = site.token_file
-    if path.exists():
-        return path.read_text().strip()
+    if path.exists() and (kept := path.read_text().strip()):
+        return kept
+    path.unlink(missing_ok=True)
     token = secrets.token_urlsafe(32)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(token + "\n")
@@ -305,8 +311,10 @@ class CsmsService(Service):
         token = api_token(self._site)
         await self.house.open()
         stations = station_factory(self.house.gate(), self._reactor)
+        api = api_site(self.house.rooms(token))
+        api.noisy = False
         await self._listen(self._site.server.listen, stations, "stations")
-        await self._listen(self._site.api.listen, api_site(self.house.rooms(token)), "the API")
+        await self._listen(self._site.api.listen, api, "the API")
         gc.collect()
         gc.freeze()
         self._announce()
@@ -327,7 +335,7 @@ class CsmsService(Service):
 
     def _cannot_start(self, failure: Any) -> None:
         self.log.critical("csms cannot start: {why}", why=failure.value)
-        if not isinstance(failure.value, CannotListen | SiteFileError | OSError):
+        if not isinstance(failure.value, CannotListen | SiteFileError | SchemaFault | StoreFault | OSError):
             self.log.critical("{trace}", trace=failure.getTraceback())
         self._reactor.callWhenRunning(stop_with_failure, self._reactor)
 
@@ -373,6 +381,23 @@ def makeService(options: Mapping[str, Any]) -> CsmsService:
         return CsmsService(load_site(Path(given) if given else find_site_file()), reactor)
     except SiteFileError as wrong:
         raise SystemExit(str(wrong)) from None
+
+
+def run_in_foreground(site: Site) -> int:
+    """``csms run``: start, log to the terminal, stop on SIGTERM or Ctrl-C; gives the exit code."""
+    import sys
+
+    from twisted.internet import reactor
+    from twisted.logger import FilteringLogObserver, LogLevelFilterPredicate, globalLogBeginner, textFileLogObserver
+
+    terminal = FilteringLogObserver(textFileLogObserver(sys.stdout), [LogLevelFilterPredicate()])
+    globalLogBeginner.beginLoggingTo([terminal], redirectStandardIO=False)
+    loop: Any = reactor
+    service = CsmsService(site, loop)
+    loop.callWhenRunning(service.startService)
+    loop.addSystemEventTrigger("before", "shutdown", service.stopService)
+    loop.run()
+    return 0
 
 
 def announcement(site: Site, plugins: str, hosts: list[Any]) -> list[str]:

@@ -120,8 +120,7 @@ class ApiSite(Site):
         return self._doors.resource_for(request) or self.resource
 
     def log(self, request: Any) -> None:
-        """Every request at debug level, not in the log that operators read."""
-        Desk.log.debug("{method} {path} {status}", method=request.method, path=path_of(request), status=request.code)
+        """No access log: the metrics count requests, and ``twistd`` would print debug lines among an operator's news."""
 
 
 def api_site(rooms: Rooms) -> ApiSite:

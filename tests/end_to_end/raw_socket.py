@@ -32,6 +32,7 @@ class Frame:
 
     opcode: int
     payload: bytes
+    compressed: bool = False
 
     @property
     def close_code(self) -> int:
@@ -70,6 +71,7 @@ class RawSocket:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
+        self._inflate = zlib.decompressobj(-15)
         self.status = 0
         self.headers: dict[str, str] = {}
 
@@ -124,9 +126,11 @@ class RawSocket:
         await self.send(frame(TEXT, text.encode("utf-8", "surrogatepass")))
 
     async def read(self) -> Frame:
-        """The next frame, pings answered on the way; raises Gone or TimeoutError."""
+        """The next frame, inflated, pings answered on the way; raises Gone or TimeoutError."""
         while True:
             got = await asyncio.wait_for(self._frame(), ANSWER_S)
+            if got.compressed:
+                return Frame(got.opcode, self._inflate.decompress(got.payload + b"\x00\x00\xff\xff"))
             if got.opcode != PING:
                 return got
             await self.send(frame(PONG, got.payload))
@@ -159,6 +163,6 @@ class RawSocket:
             length = second & 0x7F
             if length >= 126:
                 length = int.from_bytes(await self._reader.readexactly(2 if length == 126 else 8), "big")
-            return Frame(first & 0x0F, await self._reader.readexactly(length))
+            return Frame(first & 0x0F, await self._reader.readexactly(length), bool(first & 0x40))
         except (asyncio.IncompleteReadError, ConnectionError):
             raise Gone from None

@@ -22,6 +22,8 @@ CLEAN_ENDS = (0, -signal.SIGTERM)
 """Exit codes of a clean end by SIGTERM: ``twistd`` and ``twist`` close everything and then end by the same signal, as Twisted always does."""
 STOPPED = "csms has stopped"
 """The last words in the log of a server that closed everything."""
+TROUBLES = ("Traceback (most recent call last)", "Unhandled error", "Unhandled Error", "Main loop error")
+"""What no log may have, whatever the input was."""
 READY_S = 15.0
 STOP_S = 10.0
 
@@ -116,6 +118,13 @@ class ServerProcess:
     def log(self) -> str:
         """What the server wrote so far, over all its starts."""
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+
+    @property
+    def troubles(self) -> list[str]:
+        """The lines of the log that tell of a fault nobody handled, each with the line before and twenty after."""
+        lines = self.log.splitlines()
+        found = [number for number, line in enumerate(lines) if any(word in line for word in TROUBLES)]
+        return ["\n".join(lines[max(number - 1, 0) : number + 20]) for number in found]
 
     def start(self) -> None:
         """Start the process and return at once."""

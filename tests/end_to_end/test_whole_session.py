@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import pytest
@@ -51,7 +51,7 @@ def assert_bill(row: Any, begin_wh: int, end_wh: int) -> None:
     """One final bill: end minus start times the price of a kWh, and the fee of a start."""
     energy = end_wh - begin_wh
     bill = row["bill"]
-    expected = Decimal("1.00") + (Decimal("0.45") * energy / 1000).quantize(Decimal("0.01"))
+    expected = Decimal("1.00") + (Decimal("0.45") * energy / 1000).quantize(Decimal("0.01"), ROUND_HALF_UP)
     assert (bill["status"], bill["currency"], Decimal(bill["total"])) == ("final", "EUR", expected)
     assert Decimal(str(bill["energy_wh"])) == energy
     assert sum(Decimal(line["amount"]) for line in bill["lines"]) == expected
