@@ -303,7 +303,7 @@ class CsmsService(Service):
 
     def startService(self) -> None:
         """Open everything; a failure is told in plain words and stops the process with status 1."""
-        super().startService()
+        super().startService()  # type: ignore[no-untyped-call]
         self._opening = defer.Deferred.fromCoroutine(self._open())
         self._opening.addErrback(self._cannot_start)
 
@@ -323,7 +323,8 @@ class CsmsService(Service):
         if description.startswith("tcp:") and "backlog=" not in description:
             description += ":backlog=1024"
         try:
-            self._ports.append(await endpoints.serverFromString(self._reactor, description).listen(factory))
+            endpoint = endpoints.serverFromString(self._reactor, description)  # type: ignore[no-untyped-call]
+            self._ports.append(await endpoint.listen(factory))
         except Exception as fault:
             raise CannotListen(f"cannot listen for {who} on {description}: {fault}") from None
 
@@ -347,7 +348,7 @@ class CsmsService(Service):
 
     def stopService(self) -> defer.Deferred[None]:
         """Stop listening, close the stations' sockets, drain and close the database."""
-        super().stopService()
+        super().stopService()  # type: ignore[no-untyped-call]
         return defer.Deferred.fromCoroutine(self._close())
 
 

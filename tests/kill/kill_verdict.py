@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any
+from typing import Any, Protocol
 
-from api_client import Api
 from kill_stations import Charge, KillStation
 
 PER_KWH, PER_START = Decimal("0.45"), Decimal("1.00")
@@ -34,10 +34,26 @@ class Verdict:
         return not self.faults
 
 
+class Telling(Protocol):
+    """What the judge asks of the server; ``Api`` does it."""
+
+    def transactions(self, station: str, **more: object) -> list[Any]:
+        """The newest transactions of a station."""
+
+    def all_transactions(self, station: str) -> list[Any]:
+        """All transactions of a station."""
+
+    def expect(self, status: int, method: str, path: str) -> Any:
+        """The body of one answer."""
+
+    def until(self, path: str, fits: Callable[[Any], object], seconds: float) -> Any:
+        """The body of an answer once it fits; AssertionError when it never does."""
+
+
 class Judge:
     """Compares what the stations remember with what the server tells."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Telling) -> None:
         self._api = api
         self.verdict = Verdict()
 

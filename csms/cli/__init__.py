@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from csms import __version__
+from csms.cli import operate
 from csms.config import SiteFileError, load_site, write_starter
 
 
@@ -77,3 +78,26 @@ def sim(url: str, station: str, protocol: str, password: str | None, tag: str, e
     except ValueError as wrong:
         raise click.UsageError(str(wrong)) from None
     task.react(lambda reactor: simulate(reactor, options))
+
+
+@main.group()
+def db() -> None:
+    """The database file."""
+
+
+@db.command()
+@click.argument("file", type=click.Path(path_type=Path), default=Path("csms.sqlite"))
+def verify(file: Path) -> None:
+    """Look for damage and contradictions; changes nothing, and may run beside the server."""
+    from csms.store import verify as look
+
+    problems = look(file)
+    for problem in problems:
+        click.echo(problem, err=True)
+    if problems:
+        sys.exit(1)
+    click.echo(f"{file} is well.")
+
+
+for group in (operate.station, operate.tx, operate.tag, operate.plugins):
+    main.add_command(group)

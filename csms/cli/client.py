@@ -1,0 +1,102 @@
+"""The HTTP API as the command line sees it: finds its address and token, and turns every refusal into one sentence with a cure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote, urlencode
+from urllib.request import Request, urlopen
+
+import click
+
+from csms.config import Site, SiteFileError, load_site
+
+ANSWER_S = 70.0
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """One server's API: ``base`` such as ``http://127.0.0.1:9001``, and the bearer token."""
+
+    base: str
+    token: str
+
+    def ask(self, method: str, path: str, body: object = None, *, prefer: str = "", **query: str) -> Any:
+        """The answer's JSON, None where it has none; click.ClickException with the server's own words for a refusal."""
+        given = {name: value for name, value in query.items() if value}
+        url = f"{self.base}{path}" + (f"?{urlencode(given)}" if given else "")
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        if prefer:
+            headers["Prefer"] = prefer
+        data = None if body is None else json.dumps(body).encode()
+        try:
+            with urlopen(Request(url, data, headers, method=method), timeout=ANSWER_S) as answer:
+                text = answer.read()
+        except HTTPError as refused:
+            raise click.ClickException(_refusal(refused)) from None
+        except (URLError, OSError) as fault:
+            why = getattr(fault, "reason", fault)
+            raise click.ClickException(f"no csms answers at {self.base} ({why}); start it with: csms run") from None
+        return json.loads(text) if text else None
+
+    def items(self, path: str, *, most: int, **query: str) -> Iterator[dict[str, Any]]:
+        """The rows of a list, page after page, at most so many."""
+        page = self.ask("GET", f"/api/v1{path}", **{"limit": str(min(most, 1000)), **query})
+        while True:
+            yield from page["items"][:most]
+            most -= len(page["items"])
+            if most <= 0 or not page["next"]:
+                return
+            page = self.ask("GET", page["next"])
+
+
+def segment(text: str) -> str:
+    """A text as one part of a path."""
+    return quote(text, safe="")
+
+
+def api_of(site_file: Path | None, url: str | None, token: str | None) -> Api:
+    """The API that a site file speaks of, or the one that was named."""
+    path = site_file or (Path("csms.toml") if Path("csms.toml").is_file() else None)
+    try:
+        site = load_site(path)
+    except SiteFileError as wrong:
+        raise click.ClickException(str(wrong)) from None
+    return Api(url.rstrip("/") if url else _address(site), token or _token(site))
+
+
+def _address(site: Site) -> str:
+    kind, *parts = site.api.listen.replace("\\:", "\0").split(":")
+    named = dict(part.split("=", 1) for part in parts if "=" in part)
+    port = named.get("port") or next((part for part in parts if part.isdigit()), "9001")
+    host = named.get("interface", "127.0.0.1").replace("\0", ":")
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(host, f"[{host}]" if ":" in host else host)
+    if kind not in ("tcp", "tcp6"):
+        raise click.ClickException(f"the API listens on {site.api.listen}: name its address with --url")
+    return f"http://{host}:{port}"
+
+
+def _token(site: Site) -> str:
+    if site.api.token:
+        return site.api.token
+    try:
+        return site.token_file.read_text().strip()
+    except FileNotFoundError:
+        raise click.ClickException(
+            f"{site.token_file} is not there: run this where the server was started, or give --site or --token"
+        ) from None
+    except OSError as fault:
+        raise click.ClickException(f"{site.token_file} cannot be read: {fault.strerror}") from None
+
+
+def _refusal(refused: HTTPError) -> str:
+    try:
+        problem = json.loads(refused.read())
+    except ValueError:
+        return f"the API answered {refused.code}"
+    more = [f"  {one.get('pointer') or one.get('parameter', '')}: {one['detail']}" for one in problem.get("errors", [])]
+    return "\n".join([problem.get("detail") or problem.get("title", f"the API answered {refused.code}"), *more])

@@ -1,0 +1,92 @@
+"""The judge of the kill test must find what it is there to find: each kind of harm, told by a server that did it."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from kill_stations import Charge, KillStation, KillStation201
+from kill_verdict import Judge, Verdict
+
+ROW: dict[str, Any] = {
+    "id": 1,
+    "station_transaction": "tx1",
+    "events": [{"seq_no": number, "timestamp": "2026-01-01T00:00:00Z"} for number in range(3)],
+    "bill": {"status": "final", "total": "3.25", "energy_wh": 5000},
+}
+
+
+class FakeApi:
+    """Tells these transactions of every station."""
+
+    def __init__(self, rows: list[dict[str, Any]]) -> None:
+        self._rows = rows
+
+    def transactions(self, station: str, **more: object) -> list[Any]:
+        """All of them."""
+        return self._rows
+
+    def all_transactions(self, station: str) -> list[Any]:
+        """All of them."""
+        return self._rows
+
+    def expect(self, status: int, method: str, path: str) -> Any:
+        """The one whose number ends the path."""
+        return next(row for row in self._rows if path.endswith(f"/{row['id']}"))
+
+    def until(self, path: str, fits: Callable[[Any], object], seconds: float) -> Any:
+        """That one, if it fits."""
+        row = self.expect(200, "GET", path)
+        assert fits(row), "never"
+        return row
+
+
+def station_with_one_charge() -> KillStation:
+    """A station whose only transaction was answered from start to end."""
+    station = KillStation201("KILL-00", random.Random(1))
+    charge = Charge("KILL-00", 1000, 6000, "tx1", ["0", "1", "2"], begun=True, ended=True)
+    station.charges.append(charge)
+    return station
+
+
+def judged(*rows: dict[str, Any]) -> Verdict:
+    """What the judge says after a restart and the end, of a server that tells these transactions."""
+    judge = Judge(FakeApi(list(rows)))
+    station = station_with_one_charge()
+    judge.look(station)
+    judge.finish(station)
+    return judge.verdict
+
+
+def changed(**more: Any) -> dict[str, Any]:
+    """The right transaction with something wrong."""
+    return {**copy.deepcopy(ROW), **more}
+
+
+def test_nothing_is_found_when_nothing_is_wrong() -> None:
+    verdict = judged(ROW)
+    assert verdict.clean
+    assert (verdict.bills, verdict.checked) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("rows", "lost", "doubled", "wrong_bills"),
+    [
+        pytest.param([changed(events=ROW["events"][:2])], 2, 0, 0, id="event lost, seen twice"),
+        pytest.param([changed(events=ROW["events"] + ROW["events"][:1])], 0, 2, 0, id="event doubled, seen twice"),
+        pytest.param([], 6, 0, 0, id="transaction gone"),
+        pytest.param([ROW, changed(id=2)], 0, 1, 0, id="transaction doubled"),
+        pytest.param([ROW, changed(id=2, station_transaction="tx2")], 0, 1, 0, id="transaction from nowhere"),
+        pytest.param([changed(bill=None)], 0, 0, 1, id="no bill"),
+        pytest.param([changed(bill={**ROW["bill"], "status": "provisional"})], 0, 0, 1, id="bill not final"),
+        pytest.param([changed(bill={**ROW["bill"], "total": "3.26"})], 0, 0, 1, id="bill too high"),
+        pytest.param([changed(bill={**ROW["bill"], "energy_wh": 5001})], 0, 0, 1, id="bill of other registers"),
+    ],
+)
+def test_harm_is_found(rows: list[dict[str, Any]], lost: int, doubled: int, wrong_bills: int) -> None:
+    verdict = judged(*rows)
+    assert not verdict.clean
+    assert (verdict.lost, verdict.doubled, verdict.wrong_bills) == (lost, doubled, wrong_bills)
