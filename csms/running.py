@@ -1,14 +1,14 @@
-"""Running coroutines on Twisted: at once where nothing waits, as a Deferred where something does."""
+"""Running coroutines on Twisted: at once where nothing waits, by callbacks where something does."""
 
 from __future__ import annotations
 
 import inspect
-import types
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from twisted.internet import defer
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 T = TypeVar("T")
 
@@ -16,31 +16,36 @@ T = TypeVar("T")
 def run_now(coroutine: Coroutine[Any, Any, T], done: Callable[[T], None], failed: Callable[[Exception], None]) -> None:
     """Run a coroutine; call ``done`` or ``failed`` when it ends, which is before this returns if it never had to wait.
 
-    Saves the Deferred and its callbacks for the many messages that are answered without waiting (benchmarks/README.md).
+    Steps the coroutine itself: the many messages that wait for nothing, or for one commit, need no Deferred of their own (benchmarks/README.md).
     """
-    try:
-        waiting_for = coroutine.send(None)
-    except StopIteration as end:
-        done(end.value)
-    except Exception as fault:
-        failed(fault)
-    else:
-        rest = defer.Deferred.fromCoroutine(_rest(coroutine, waiting_for))
-        rest.addCallbacks(done, lambda failure: failed(failure.value))
+    _Steps(coroutine, done, failed).step(None)
 
 
-@types.coroutine
-def _rest(coroutine: Coroutine[Any, Any, T], waiting_for: Any) -> Generator[Any, Any, T]:
-    while True:
+class _Steps:
+    """One coroutine on its way."""
+
+    __slots__ = ("_coroutine", "_done", "_failed")
+
+    def __init__(
+        self, coroutine: Coroutine[Any, Any, T], done: Callable[[T], None], failed: Callable[[Exception], None]
+    ) -> None:
+        self._coroutine = coroutine
+        self._done = done
+        self._failed = failed
+
+    def step(self, got: Any) -> None:
+        """Go on with what was waited for, up to the next Deferred that has no result yet; consumes its result."""
         try:
-            try:
-                got = yield waiting_for
-            except BaseException as fault:
-                waiting_for = coroutine.throw(fault)
+            if isinstance(got, Failure):
+                waiting_for = self._coroutine.throw(got.value)
             else:
-                waiting_for = coroutine.send(got)
+                waiting_for = self._coroutine.send(got)
         except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
+            self._done(end.value)
+        except Exception as fault:
+            self._failed(fault)
+        else:
+            waiting_for.addBoth(self.step)
 
 
 def run_guarded(call: Callable[[], Awaitable[Any] | None], log: Logger) -> None:

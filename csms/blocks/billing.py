@@ -36,6 +36,7 @@ class BillingBlock:
         self._now = now
         self._sweeping = defer.DeferredLock()
         self._wanted = False
+        self._again = False
         self._timer = LoopingCall(self._sweep_guarded)
         self._timer.clock = clock
 
@@ -56,7 +57,9 @@ class BillingBlock:
 
     def _sweep_guarded(self) -> None:
         self._wanted = False
-        if not self._sweeping.locked:
+        if self._sweeping.locked:
+            self._again = True
+        else:
             run_guarded(self.sweep, self.log)
 
     async def sweep(self) -> None:
@@ -65,17 +68,21 @@ class BillingBlock:
             return
         await self._sweeping.acquire()
         try:
-            due = await self._store.transactions.due_bills(BATCH)
-            billed = [await self._bill(transaction, revision) for transaction, revision in due]
+            last = 0
+            while due := await self._store.transactions.due_bills(BATCH, after=last):
+                for transaction, revision in due:
+                    await self._bill(transaction, revision)
+                last = due[-1][0].id
         finally:
             self._sweeping.release()
-        if len(due) == BATCH and any(billed):
+        if self._again:
+            self._again = False
             self._clock.callLater(0, self._sweep_guarded)
 
-    async def _bill(self, transaction: Transaction, revision: int) -> bool:
+    async def _bill(self, transaction: Transaction, revision: int) -> None:
         answer = await self._hooks.ask("price", transaction=transaction)
         if answer is None:
-            return False
+            return
         complete = transaction.completeness is Completeness.COMPLETE and not transaction.review
         bill = Bill(
             transaction=transaction.id,
@@ -92,4 +99,3 @@ class BillingBlock:
         )
         await self._store.bills.put(bill, revision)
         self._hooks.tell(BillIssued(StationRef(transaction.station), bill.issued_at, bill))
-        return True

@@ -180,9 +180,9 @@ class TransactionRows:
         """All events of a transaction, in the order of their own times."""
         return await self._readers.many(EVENTS.where(EventRow.transaction == id), _event)
 
-    async def due_bills(self, limit: int) -> list[tuple[Transaction, int]]:
-        """Transactions that have events newer than their bill, with the revision to bill; ended ones first."""
-        query = FOUND.where(DUE).order_by(Row.active, Row.id).limit(limit)
+    async def due_bills(self, limit: int, *, after: int = 0) -> list[tuple[Transaction, int]]:
+        """Ended transactions that have events newer than their bill, with the revision to bill; ``after`` goes on behind that number."""
+        query = FOUND.where(DUE, Row.active == 0, Row.id > after).order_by(Row.id).limit(limit)
         return await self._readers.many(query, lambda row: (_state(row), int(row[5])))
 
     async def list(

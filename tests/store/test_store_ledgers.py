@@ -83,13 +83,15 @@ async def test_a_command_goes_through_its_states(store: Store) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_due_bills_come_ended_first_and_go_when_billed(store: Store) -> None:
-    running = await transaction(store, "tx-1", EventType.STARTED)
+async def test_due_bills_are_of_ended_transactions_and_go_when_billed(store: Store) -> None:
+    await transaction(store, "tx-1", EventType.STARTED)
     ended = await transaction(store, "tx-2", EventType.STARTED, EventType.ENDED)
+    free = await transaction(store, "tx-3", EventType.STARTED, EventType.ENDED)
     due = await store.transactions.due_bills(10)
-    assert [(one.id, revision) for one, revision in due] == [(ended, 2), (running, 1)]
+    assert [(one.id, revision) for one, revision in due] == [(ended, 2), (free, 2)]
+    assert [one.id for one, _ in await store.transactions.due_bills(10, after=ended)] == [free]
     await store.bills.put(bill(ended), 2)
-    await store.bills.skip(running, 1)
+    await store.bills.skip(free, 2)
     assert await store.transactions.due_bills(10) == []
     await transaction(store, "tx-2", EventType.STARTED, EventType.ENDED, EventType.UPDATED)
     assert [(one.id, revision) for one, revision in await store.transactions.due_bills(10)] == [(ended, 3)]
