@@ -36,10 +36,8 @@ class _Steps:
     def step(self, got: Any) -> None:
         """Go on with what was waited for, up to the next Deferred that has no result yet; consumes its result."""
         try:
-            if isinstance(got, Failure):
-                waiting_for = self._coroutine.throw(got.value)
-            else:
-                waiting_for = self._coroutine.send(got)
+            failed = isinstance(got, Failure)
+            waiting_for = self._coroutine.throw(got.value) if failed else self._coroutine.send(got)
         except StopIteration as end:
             self._done(end.value)
         except Exception as fault:

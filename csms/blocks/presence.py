@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
@@ -41,7 +41,7 @@ class Presence:
         self._clock = clock
         self._now = now
         self._offline_after = offline_after
-        self._heard: dict[str, datetime] = {}
+        self._heard: dict[str, Station] = {}
         self._silent: set[str] = set()
         self._timer = LoopingCall(self._sweep)
         self._timer.clock = clock
@@ -58,7 +58,7 @@ class Presence:
 
     def seen(self, station: Station) -> None:
         """A message came: cheap, for it is called for every one."""
-        self._heard[station.id] = self._now()
+        self._heard[station.id] = station
         if self._silent and station.id in self._silent:
             self._silent.discard(station.id)
             self._hooks.tell(StationConnected(station.ref, self._now(), station.peer_address))
@@ -71,8 +71,11 @@ class Presence:
     async def flush(self) -> None:
         """Write the times of the last messages in one commit."""
         heard, self._heard = self._heard, {}
-        if heard:
-            await self._store.stations.seen(heard)
+        if not heard:
+            return
+        now, seconds = self._now(), self._clock.seconds()
+        times = {id: now - timedelta(seconds=seconds - station.heard_at) for id, station in heard.items()}
+        await self._store.stations.seen(times)
 
     def _sweep(self) -> None:
         run_guarded(self.flush, self.log)

@@ -38,7 +38,8 @@ class Writer:
         self._connect = connect
         self._reactor = reactor
         self._committed = committed
-        self._orders: SimpleQueue[Order | None] = SimpleQueue()
+        self._orders: SimpleQueue[list[Order] | None] = SimpleQueue()
+        self._gathered: list[Order] = []
         self._thread = threading.Thread(target=self._run, name=f"csms-{name}", daemon=True)
         self._connection: sqlite3.Connection | None = None
         self._open = False
@@ -59,17 +60,26 @@ class Writer:
     def submit(self, unit: Callable[[sqlite3.Connection], T]) -> Deferred[T]:
         """Run a unit in the next batch; the result comes after its commit, a StoreFault or what the unit raised if there is none."""
         waiting: Deferred[T] = Deferred()
-        if self._open:
-            self._orders.put((unit, waiting))
-        else:
+        if not self._open:
             waiting.errback(StoreFault("closed"))
+            return waiting
+        if not self._gathered:
+            self._reactor.callLater(0, self._hand_over)
+        self._gathered.append((unit, waiting))
         return waiting
+
+    def _hand_over(self) -> None:
+        """Once per turn of the reactor: what all sockets of this turn brought is one batch, and the two threads do not fight over every row."""
+        gathered, self._gathered = self._gathered, []
+        if gathered:
+            self._orders.put(gathered)
 
     async def stop(self) -> None:
         """Take nothing more, commit what has gathered, close the file."""
         if not self._open:
             return
         self._open = False
+        self._hand_over()
         self._orders.put(None)
         await self._ended
         self._thread.join()
@@ -79,12 +89,12 @@ class Writer:
     def _run(self) -> None:
         ending = False
         while not ending:
-            batch, ending = self._gather()
-            began = time.perf_counter()
-            if batch:
-                results = self._commit(batch)
+            gathered, ending = self._gather()
+            for start in range(0, len(gathered), MAX_BATCH):
+                began = time.perf_counter()
+                results = self._commit(gathered[start : start + MAX_BATCH])
                 self._reactor.callFromThread(self._fire, results, time.perf_counter() - began)
-            elif self._unwell:
+            if not gathered and self._unwell:
                 self._probe()
         self._disconnect()
         self._reactor.callFromThread(self._ended.callback, None)
@@ -93,12 +103,12 @@ class Writer:
         """What has gathered, and whether it is the last; waits for the first, at most PROBE_S while the database is unwell."""
         batch: list[Order] = []
         try:
-            order = self._orders.get(timeout=PROBE_S if self._unwell else None)
-            while order is not None:
-                batch.append(order)
-                if len(batch) == MAX_BATCH:
+            orders = self._orders.get(timeout=PROBE_S if self._unwell else None)
+            while orders is not None:
+                batch += orders
+                if len(batch) >= MAX_BATCH:
                     return batch, False
-                order = self._orders.get_nowait()
+                orders = self._orders.get_nowait()
         except Empty:
             return batch, False
         return batch, True
