@@ -54,7 +54,7 @@ class Transactions:
         )
         if not event.offline and event.seq_no is not None:
             await self._provisioning.measure_clock(station, event.timestamp, received.at)
-        answer = TransactionAnswer(recorded.transaction.station_transaction, judged.authorization if judged else None)
+        answer = TransactionAnswer(recorded.wire_id, judged.authorization if judged else None)
         news: tuple[object, ...] = (judged.news,) if judged and judged.news else ()
         return Outcome(answer, (*news, *_news(station, event, recorded, received.at)))
 
@@ -99,6 +99,6 @@ def _news(station: Station, event: TransactionEvent, recorded: Recorded, at: dat
         case EventType.STARTED:
             return (TransactionStarted(station.ref, at, recorded.transaction, event),)
         case EventType.UPDATED:
-            return (TransactionUpdated(station.ref, at, recorded.transaction.station_transaction, event),)
+            return (TransactionUpdated(station.ref, at, recorded.wire_id, event),)
         case EventType.ENDED:
             return (TransactionEnded(station.ref, at, recorded.transaction, event),)

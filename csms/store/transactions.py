@@ -32,6 +32,8 @@ BY_START = compiled(FOUND.where(Row.station == Q, Row.start_key == Q))
 NEXT_ID = 'SELECT COALESCE(MAX("id"), 0) + 1 FROM "transaction"'
 NEW = compiled(insertion(Row))
 NEW_EVENT = once(EventRow, EventRow.transaction, EventRow.key, without=("id",))
+QUERIED = ("place", "token", "started", "ended")
+"""Facts of the evidence that stand in columns of their own too."""
 CHANGE = compiled(
     Row.update(
         {
@@ -42,12 +44,12 @@ CHANGE = compiled(
             Row.active: Q,
             Row.started_at: Q,
             Row.ended_at: Q,
-            Row.last_event_at: Q,
             Row.revision: Row.revision + ONE,
             Row.evidence: Q,
         }
     ).where(Row.id == Q)
 )
+ADD = compiled(Row.update({Row.revision: Row.revision + ONE, Row.evidence: Q}).where(Row.id == Q))
 ACTIVE_OF_STATION = compiled(FOUND.where(ACTIVE, Row.station == Q).order_by(Row.id))
 ACTIVE_OF_TOKEN = compiled(FOUND.where(ACTIVE, Row.token_key == Q, Row.token_type == Q).order_by(Row.id))
 EVENTS = EventRow.select(
@@ -62,19 +64,6 @@ EVENTS = EventRow.select(
     EventRow.authorization,
     EventRow.body,
 ).order_by(EventRow.at, EventRow.seq_no, EventRow.id)
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """What became of an event: ``new`` is False for a repeat; ``one_more_start`` if the transaction had another Started before.
-
-    ``revision`` counts the transaction's events.
-    """
-
-    new: bool
-    transaction: Transaction
-    revision: int
-    one_more_start: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +97,34 @@ class _Kept:
         """The model's transaction."""
         evidence = orjson.loads(self.evidence)
         return summary(self.id, self.station, self.wire_id, evidence, authorization=self.authorization)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of an event: ``new`` is False for a repeat; ``one_more_start`` if the transaction had another Started before.
+
+    ``wire_id`` is the transaction's id on the wire, ``revision`` counts its events. ``transaction`` is worked out when it is asked for: most
+    events change nothing that anybody looks at.
+    """
+
+    new: bool
+    kept: _Kept
+    one_more_start: bool = False
+
+    @property
+    def wire_id(self) -> str:
+        """The id on the wire; of a 1.6 start the one it was given."""
+        return self.kept.wire_id
+
+    @property
+    def revision(self) -> int:
+        """How many events the transaction has."""
+        return self.kept.revision
+
+    @property
+    def transaction(self) -> Transaction:
+        """The state after this event."""
+        return self.kept.state()
 
 
 class TransactionRows:
@@ -147,7 +164,7 @@ class TransactionRows:
             refuse_older(connection, station, fence)
             kept = _row_for(connection, station, event)
             if connection.execute(NEW_EVENT, (kept.id, *facts)).rowcount == 0:
-                return Recorded(False, kept.state(), kept.revision)
+                return Recorded(False, kept)
             return _absorbed(connection, kept, event, authorization)
 
         return await self._writer.submit(unit)
@@ -214,7 +231,7 @@ def _made(connection: sqlite3.Connection, station: str, wire_id: str, start_key:
     while not wire_id and connection.execute(BY_WIRE_ID, (station, str(id))).fetchone() is not None:
         id += 1
     wire_id = wire_id or str(id)
-    connection.execute(NEW, (id, station, wire_id, start_key, None, None, None, "", 1, None, None, None, 0, 0, "{}"))
+    connection.execute(NEW, (id, station, wire_id, start_key, None, None, None, "", 1, None, None, 0, 0, "{}"))
     return _Kept(id, station, wire_id, "{}", "", 0)
 
 
@@ -224,25 +241,27 @@ def _absorbed(connection: sqlite3.Connection, kept: _Kept, event: TransactionEve
     evidence = absorb(before, event)
     if evidence.get("token") == before.get("token"):
         authorization = kept.authorization
-    now = summary(kept.id, kept.station, kept.wire_id, evidence, authorization=authorization)
+    text = orjson.dumps(evidence).decode()
+    now = _Kept(kept.id, kept.station, kept.wire_id, text, authorization, kept.revision + 1)
+    if all(evidence.get(fact) == before.get(fact) for fact in QUERIED):
+        connection.execute(ADD, (text, kept.id))
+    else:
+        connection.execute(CHANGE, (*_queried(now.state()), text, kept.id))
+    return Recorded(True, now, event.type is EventType.STARTED and "started" in before)
+
+
+def _queried(now: Transaction) -> tuple[object, ...]:
+    """What stands in columns of its own, because lists ask for it."""
     token = now.id_token
-    connection.execute(
-        CHANGE,
-        (
-            now.evse,
-            token.key if token else None,
-            token.type if token else None,
-            authorization,
-            int(now.ended_at is None),
-            micros_or_none(now.started_at),
-            micros_or_none(now.ended_at),
-            micros_or_none(now.last_event_at),
-            orjson.dumps(evidence).decode(),
-            kept.id,
-        ),
+    return (
+        now.evse,
+        token.key if token else None,
+        token.type if token else None,
+        now.authorization,
+        int(now.ended_at is None),
+        micros_or_none(now.started_at),
+        micros_or_none(now.ended_at),
     )
-    one_more_start = event.type is EventType.STARTED and "started" in before
-    return Recorded(True, now, kept.revision + 1, one_more_start)
 
 
 def _state(row: Any) -> Transaction:

@@ -14,7 +14,7 @@ from csms.web.paging import page
 from csms.web.problems import Kind, Refused
 from csms.web.rooms import Rooms, StoredEvent
 from csms.web.routes import AFTER_ID, LIMIT, Answered, Asked, Gives, Param, Route
-from csms.web.views import EventView, Page, TransactionDetail, TransactionView, bill_view, facts
+from csms.web.views import EventView, Page, TransactionDetail, TransactionView, bill_view, facts, meter_value_view
 
 log = Logger(namespace="csms.web")
 
@@ -45,7 +45,7 @@ async def get_transaction(rooms: Rooms, asked: Asked) -> Answered:
     values = [value for event in events for value in _readings(rooms, record, event)]
     more = {
         "events": [EventView(**facts(EventView, event, payload=orjson.Fragment(event.body))) for event in events],
-        "meter_values": sorted(values, key=lambda value: value.timestamp),
+        "meter_values": [meter_value_view(value) for value in sorted(values, key=lambda value: value.timestamp)],
         "bill": bill_view(bill) if bill else None,
     }
     return Answered(TransactionDetail(**transaction_facts(TransactionDetail, record, **more)))

@@ -179,11 +179,37 @@ class BillView:
 
 
 @dataclass(frozen=True, slots=True)
+class SampledValueView:
+    """One reading in base units of its measurand."""
+
+    value: Decimal
+    measurand: str
+    context: str
+    phase: str
+    location: str
+    unit: str
+    signed: str
+
+
+@dataclass(frozen=True, slots=True)
+class MeterValueView:
+    """Readings taken at one time."""
+
+    timestamp: datetime
+    sampled: tuple[SampledValueView, ...]
+
+
+def meter_value_view(value: MeterValue) -> MeterValueView:
+    """Readings with the names of their fields."""
+    return MeterValueView(value.timestamp, tuple(SampledValueView(*sample) for sample in value.sampled))
+
+
+@dataclass(frozen=True, slots=True)
 class TransactionDetail(TransactionView):
     """A transaction with its events, the meter values in them by time, and its bill if there is one."""
 
     events: Sequence[EventView]
-    meter_values: Sequence[MeterValue]
+    meter_values: Sequence[MeterValueView]
     bill: BillView | None
 
 

@@ -98,7 +98,6 @@ class Transaction(Row):
     active = IntegerField()
     started_at = BigIntegerField(null=True)
     ended_at = BigIntegerField(null=True)
-    last_event_at = BigIntegerField(null=True)
     revision = BigIntegerField()
     billed_revision = BigIntegerField()
     evidence = TextField()
