@@ -43,9 +43,11 @@ from csms.model.provisioning import BootNotification, Heartbeat, NotifyReport
 from csms.model.station import StationRecord
 from csms.model.transactions import Transaction, TransactionEvent
 from csms.ocpp.dialect import Dialect
+from csms.ocpp.strict_json import loads
 from csms.ocpp.v16 import DIALECT as V16
 from csms.ocpp.v201 import DIALECT as V201
 from csms.plugins import PluginHost, names
+from csms.running import run_guarded
 from csms.store import SchemaFault, Store, StoredEvent, StoreFault
 from csms.switchboard import Switchboard
 from csms.web import Metrics, Rooms, api_site
@@ -54,6 +56,7 @@ from csms.web import Metrics, Rooms, api_site
 ReactorBase.seconds = staticmethod(time.monotonic)
 
 DIALECTS: Mapping[str, Dialect] = {dialect.protocol: dialect for dialect in (V201, V16)}
+LOG = Logger(namespace="csms")
 PRUNE_EVERY_S = 3600.0
 GOODBYE_S = 3.0
 
@@ -126,6 +129,8 @@ class House:
             self.hooks, self.store, self.switchboard, reactor, now, offline_after=site.stations.offline_after
         )
         self.reception = Reception(self.hooks, self._routes(), now)
+        self._pruning = task.LoopingCall(self._prune)
+        self._pruning.clock = reactor
         self.plugins.load(self.facade)
 
     def _routes(self) -> Mapping[type, Handler]:
@@ -217,6 +222,11 @@ class House:
         await self.plugins.start()
         self.presence.start()
         self.billing.start()
+        if self.site.database.messages:
+            self._pruning.start(PRUNE_EVERY_S)
+
+    def _prune(self) -> None:
+        run_guarded(lambda: self.store.messages.prune(self.now() - self.site.database.messages), LOG)
 
     async def close(self) -> None:
         """Say goodbye to the stations, let what is being written be written, close the database."""
@@ -224,6 +234,8 @@ class House:
             station.drop(SHUTDOWN)
         await _until(lambda: self.switchboard.count == 0, GOODBYE_S, self.reactor)
         self.billing.stop()
+        if self._pruning.running:
+            self._pruning.stop()
         await self.presence.stop()
         await self.plugins.stop()
         await self.store.close()
@@ -237,8 +249,6 @@ def readings(event: StoredEvent) -> list[MeterValue]:
 
 
 def _parsed(body: bytes) -> dict[str, Any]:
-    from csms.ocpp.strict_json import loads
-
     parsed = loads(body)
     assert isinstance(parsed, dict)
     return parsed

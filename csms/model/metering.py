@@ -13,6 +13,11 @@ from typing import NamedTuple
 from csms.model.station import StationRef
 
 ENERGY_REGISTER = "Energy.Active.Import.Register"
+UNREADABLE = "Unreadable"
+"""The measurand of a reading that is no number: its value is 0 and no register's, ``signed`` has what the station wrote.
+
+The message around it is kept and answered all the same; refusing it would only make the station repeat it for ever.
+"""
 
 
 class SampledValue(NamedTuple):

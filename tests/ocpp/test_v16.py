@@ -11,11 +11,10 @@ import pytest
 
 from csms.model.authorization import Authorization, AuthorizationStatus, IdToken
 from csms.model.availability import ChangeAvailability, ConnectorStatus, TriggerMessage
-from csms.model.metering import ENERGY_REGISTER, MeterValues
+from csms.model.metering import ENERGY_REGISTER, UNREADABLE, MeterValues
 from csms.model.provisioning import Reset, ResetWhen, SetVariables, Variable, VariableValue
 from csms.model.transactions import EventType, GetTransactionStatus, RequestStartTransaction, RequestStopTransaction
 from csms.ocpp.dialect import NotSupportedByStation
-from csms.ocpp.errors import ErrorCode, OcppError
 from csms.ocpp.v16 import DIALECT
 
 T, T1 = "2024-05-06T10:00:00Z", "2024-05-06T10:15:00Z"
@@ -151,10 +150,9 @@ def test_number(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "NaN", "Infinity", "-inf", "sNaN", "1,5", "1_000", "٣", "0x10", "1e999", "9" * 65, "12 kWh"]
 )
-def test_number_when_it_is_none(text: str) -> None:
-    with pytest.raises(OcppError) as refused:
-        meter(value=text)
-    assert refused.value.code is ErrorCode.PROPERTY_CONSTRAINT_VIOLATION
+def test_what_is_no_number_is_kept_and_is_no_register(text: str) -> None:
+    (value,) = meter(value=text).values
+    assert (value.sampled[0].measurand, value.sampled[0].signed) == (UNREADABLE, text)
 
 
 def test_signed_block_is_kept_and_is_no_register() -> None:

@@ -10,10 +10,9 @@ from typing import Any
 
 import orjson
 
-from csms.model.metering import ENERGY_REGISTER, MeterValue, MeterValues, SampledValue
+from csms.model.metering import ENERGY_REGISTER, UNREADABLE, MeterValue, MeterValues, SampledValue
 from csms.model.transactions import EventType, TransactionEvent
 from csms.ocpp.dialect import Incoming, Payload
-from csms.ocpp.errors import ErrorCode, OcppError
 from csms.ocpp.times import parse_time
 from csms.ocpp.v201.answers import nothing
 from csms.ocpp.v201.units import scale, scaled
@@ -64,7 +63,7 @@ def _digest(payload: Payload) -> str:
 
 
 def decode_values(values: Sequence[Mapping[str, Any]]) -> tuple[MeterValue, ...]:
-    """The readings of a ``meterValue`` or ``transactionData`` list, in its order; raises OcppError for what is no number or time."""
+    """The readings of a ``meterValue`` or ``transactionData`` list, in its order; raises OcppError for what is no time."""
     return tuple(
         [
             MeterValue(parse_time(value["timestamp"]), tuple([decode_sample(one) for one in value["sampledValue"]]))
@@ -80,15 +79,11 @@ def decode_sample(sample: Mapping[str, Any]) -> SampledValue:
     if get("format") == "SignedData":
         return SampledValue(Decimal(0), SIGNED_MEASURAND, context, phase, location, "", sample["value"])
     measurand = get("measurand", ENERGY_REGISTER)
-    unit, power = scale(measurand, get("unit"))
-    return SampledValue(scaled(_number(sample["value"]), power), measurand, context, phase, location, unit)
-
-
-def _number(text: str) -> Decimal:
+    text = sample["value"]
     if len(text) > LONGEST_NUMBER or NUMBER.fullmatch(text) is None:
-        shown = text if len(text) <= 40 else text[:37] + "..."
-        raise OcppError(ErrorCode.PROPERTY_CONSTRAINT_VIOLATION, f"not a number: {shown!r}")
-    return Decimal(text)
+        return SampledValue(Decimal(0), UNREADABLE, context, phase, location, "", text)
+    unit, power = scale(measurand, get("unit"))
+    return SampledValue(scaled(Decimal(text), power), measurand, context, phase, location, unit)
 
 
 REQUESTS: Mapping[str, Incoming] = {"MeterValues": Incoming(decode_meter_values, nothing)}

@@ -8,11 +8,11 @@ from typing import Any
 
 import orjson
 
-from csms.model.metering import ENERGY_REGISTER, MeterValue, MeterValues, SampledValue
+from csms.model.metering import ENERGY_REGISTER, UNREADABLE, MeterValue, MeterValues, SampledValue
 from csms.ocpp.dialect import Incoming, Payload
 from csms.ocpp.times import parse_time
 from csms.ocpp.v201.answers import nothing
-from csms.ocpp.v201.units import scale, scaled, usual_unit
+from csms.ocpp.v201.units import LARGEST_POWER, scale, scaled, usual_unit
 
 
 def decode_meter_values(payload: Payload) -> MeterValues:
@@ -40,8 +40,13 @@ def decode_sample(sample: Mapping[str, Any]) -> SampledValue:
     if said is None:
         unit = usual_unit(measurand)
     else:
-        unit, power = scale(measurand, said.get("unit"), said.get("multiplier", 0))
-        value = scaled(value, power)
+        multiplier = said.get("multiplier", 0)
+        if abs(multiplier) > LARGEST_POWER:
+            value, measurand, unit = Decimal(0), UNREADABLE, ""
+            signed = signed or sample
+        else:
+            unit, power = scale(measurand, said.get("unit"), multiplier)
+            value = scaled(value, power)
     return SampledValue(
         value,
         measurand,
