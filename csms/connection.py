@@ -8,95 +8,31 @@ that hold for inflated data too, pings, and a peer that does not read is not wri
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
 from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
 from twisted.internet import defer
-from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from zope.interface import implementer
 
 from csms import frames
 from csms.blocks.provisioning import Provisioning
 from csms.hooks import Hooks
 from csms.model.station import Handshake, StationConnected, StationLost, StationRef
 from csms.ocpp.dialect import Dialect
+from csms.socket_care import Brake, Limits, RefusedIdentity, basic_credentials, identity
 from csms.stations import Answerer, Station
 from csms.switchboard import Switchboard
 
 LOG = Logger(namespace="csms.connection")
 """Ours alone: the protocol's own ``log`` is Autobahn's, whose chatter is no operator's business."""
-MAX_ID = 48
 PROTOCOL_ERROR, TEXT_ONLY, POLICY, RESTART = 1002, 1003, 1008, 1012
 OLD_SOCKET_PING_S = 2.0
 """How long an older connection of the same station has to answer a ping before the new one replaces it."""
-STALLED_S = 30.0
-"""How long a peer may leave its receive window closed before the connection is cut."""
-
-
-class RefusedIdentity(ValueError):
-    """The last part of the URL is no station identity; the text says why."""
-
-
-def identity(path: str, prefix: str) -> str:
-    """The station's identity from the request path; raises RefusedIdentity."""
-    start = prefix.rstrip("/") + "/"
-    if not path.startswith(start):
-        raise RefusedIdentity(f"stations connect below {start}")
-    encoded = path[len(start) :]
-    try:
-        name = unquote_to_bytes(encoded).decode()
-    except UnicodeDecodeError:
-        raise RefusedIdentity("the identity is not UTF-8") from None
-    if not name or "/" in name:
-        raise RefusedIdentity("the identity is one path segment")
-    if len(name) > MAX_ID:
-        raise RefusedIdentity(f"the identity has {len(name)} characters, {MAX_ID} are allowed")
-    if ":" in name:
-        raise RefusedIdentity("the identity has a colon")
-    if not name.isprintable():
-        raise RefusedIdentity("the identity has a character that cannot be printed")
-    return name
-
-
-def basic_credentials(headers: Mapping[str, str]) -> tuple[str, str] | None:
-    """User and password of HTTP basic authentication, or None where there is none; bytes beyond UTF-8 are read as Latin-1."""
-    scheme, _, encoded = headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "basic":
-        return None
-    try:
-        raw = base64.b64decode(encoded.strip(), validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError:
-        text = raw.decode("latin-1")
-    user, colon, password = text.partition(":")
-    return (user, password) if colon else None
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one socket may cost; sizes in bytes, times in seconds."""
-
-    max_message: int = 262144
-    max_header: int = 16384
-    handshake_s: float = 5.0
-    ping_interval_s: float = 30.0
-    ping_timeout_s: float = 10.0
-    call_timeout_s: float = 30.0
-    max_unauthenticated: int = 1000
-    compression: bool = True
-    fast_path: bool = True
-    """Off only to measure what it brings."""
 
 
 @dataclass(slots=True)
@@ -120,50 +56,6 @@ class StationGate:
     def choose(self, offered: tuple[str, ...]) -> Dialect | None:
         """The first of our dialects, in our order, that the station offers."""
         return next((dialect for name, dialect in self.dialects.items() if name in offered), None)
-
-
-@implementer(IPushProducer)
-class Brake:
-    """Stops reading from a peer that does not read, and cuts the connection when that lasts."""
-
-    def __init__(self, transport: Any, clock: IReactorTime) -> None:
-        self._transport = transport
-        self._clock = clock
-        self._cut: IDelayedCall | None = None
-        self._full = False
-        self._held = False
-
-    def pauseProducing(self) -> None:
-        """64 KiB wait to be sent."""
-        self._full = True
-        self._cut = self._clock.callLater(STALLED_S, self._transport.abortConnection)
-        self._set()
-
-    def resumeProducing(self) -> None:
-        """They are gone."""
-        self._full = False
-        self._release()
-        self._set()
-
-    def stopProducing(self) -> None:
-        """The connection ends."""
-        self._release()
-
-    def hold(self, held: bool) -> None:
-        """The station's inbox is full, or no longer."""
-        self._held = held
-        self._set()
-
-    def _set(self) -> None:
-        if self._full or self._held:
-            self._transport.pauseProducing()
-        else:
-            self._transport.resumeProducing()
-
-    def _release(self) -> None:
-        if self._cut is not None and self._cut.active():
-            self._cut.cancel()
-        self._cut = None
 
 
 class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]

@@ -1,0 +1,119 @@
+"""What keeps one station's socket in bounds, and what its handshake says; knows transports, no WebSocket library and no policy."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from zope.interface import implementer
+
+MAX_ID = 48
+STALLED_S = 30.0
+"""How long a peer may leave its receive window closed before the connection is cut."""
+
+
+class RefusedIdentity(ValueError):
+    """The last part of the URL is no station identity; the text says why."""
+
+
+def identity(path: str, prefix: str) -> str:
+    """The station's identity from the request path; raises RefusedIdentity."""
+    start = prefix.rstrip("/") + "/"
+    if not path.startswith(start):
+        raise RefusedIdentity(f"stations connect below {start}")
+    encoded = path[len(start) :]
+    try:
+        name = unquote_to_bytes(encoded).decode()
+    except UnicodeDecodeError:
+        raise RefusedIdentity("the identity is not UTF-8") from None
+    if not name or "/" in name:
+        raise RefusedIdentity("the identity is one path segment")
+    if len(name) > MAX_ID:
+        raise RefusedIdentity(f"the identity has {len(name)} characters, {MAX_ID} are allowed")
+    if ":" in name:
+        raise RefusedIdentity("the identity has a colon")
+    if not name.isprintable():
+        raise RefusedIdentity("the identity has a character that cannot be printed")
+    return name
+
+
+def basic_credentials(headers: Mapping[str, str]) -> tuple[str, str] | None:
+    """User and password of HTTP basic authentication, or None where there is none; bytes beyond UTF-8 are read as Latin-1."""
+    scheme, _, encoded = headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        raw = base64.b64decode(encoded.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        text = raw.decode("latin-1")
+    user, colon, password = text.partition(":")
+    return (user, password) if colon else None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one socket may cost; sizes in bytes, times in seconds."""
+
+    max_message: int = 262144
+    max_header: int = 16384
+    handshake_s: float = 5.0
+    ping_interval_s: float = 30.0
+    ping_timeout_s: float = 10.0
+    call_timeout_s: float = 30.0
+    max_unauthenticated: int = 1000
+    compression: bool = True
+    fast_path: bool = True
+    """Off only to measure what it brings."""
+
+
+@implementer(IPushProducer)
+class Brake:
+    """Stops reading from a peer that does not read, and cuts the connection when that lasts."""
+
+    def __init__(self, transport: Any, clock: IReactorTime) -> None:
+        self._transport = transport
+        self._clock = clock
+        self._cut: IDelayedCall | None = None
+        self._full = False
+        self._held = False
+
+    def pauseProducing(self) -> None:
+        """64 KiB wait to be sent."""
+        self._full = True
+        self._cut = self._clock.callLater(STALLED_S, self._transport.abortConnection)
+        self._set()
+
+    def resumeProducing(self) -> None:
+        """They are gone."""
+        self._full = False
+        self._release()
+        self._set()
+
+    def stopProducing(self) -> None:
+        """The connection ends."""
+        self._release()
+
+    def hold(self, held: bool) -> None:
+        """The station's inbox is full, or no longer."""
+        self._held = held
+        self._set()
+
+    def _set(self) -> None:
+        if self._full or self._held:
+            self._transport.pauseProducing()
+        else:
+            self._transport.resumeProducing()
+
+    def _release(self) -> None:
+        if self._cut is not None and self._cut.active():
+            self._cut.cancel()
+        self._cut = None
