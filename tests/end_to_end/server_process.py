@@ -102,7 +102,8 @@ class ServerProcess:
         self._process: subprocess.Popen[bytes] | None = None
         plugins = ", ".join(f'"{name}"' for name in PLUGINS)
         text = SITE.format(port=self.port, api_port=self.api_port, token=self.token, plugins=plugins)
-        (folder / "site.toml").write_text(text)
+        self.site_file = folder / "site.toml"
+        self.site_file.write_text(text)
 
     @property
     def stations_url(self) -> str:

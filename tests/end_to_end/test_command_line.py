@@ -1,0 +1,83 @@
+"""What an operator types: the simulated station, approval, tokens, the bill; and what is said when something is not so."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from server_process import SITE, ServerProcess, csms_bin, csms_missing
+
+pytestmark = pytest.mark.skipif(bool(csms_missing()), reason=csms_missing())
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> ServerProcess:
+    """A server on which unknown stations wait for approval."""
+    server = ServerProcess(tmp_path)
+    text = server.site_file.read_text()
+    server.site_file.write_text(text.replace('unknown = "accept"', 'unknown = "pending"'))
+    return server
+
+
+def csms(server: ServerProcess, *words: str, fails: bool = False) -> str:
+    """The output of a command run beside the site file."""
+    command = [str(csms_bin() / "csms"), *words]
+    if words[0] not in ("sim", "db"):
+        command += ["--site", str(server.site_file)]
+    done = subprocess.run(command, cwd=server.folder, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode != 0) is fails, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("protocol", ["ocpp2.0.1", "ocpp1.6"])
+def test_a_newcomer_sees_a_bill(office: ServerProcess, protocol: str) -> None:
+    office.start()
+    try:
+        office.wait_ready()
+        words = [str(csms_bin() / "csms"), "sim", "--station", "SIM1", "--protocol", protocol, "--url", office.stations_url]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as station:
+            assert station.stdout is not None
+            assert any("waiting for approval" in line for line in iter(station.stdout.readline, ""))
+            assert "SIM1" in csms(office, "station", "list", "--pending")
+            csms(office, "tag", "add", "DEMO")
+            assert "approved" in csms(office, "station", "approve", "SIM1")
+            story = station.stdout.read()
+        assert "ended: 5.000 kWh" in story
+        assert "bill (final): 3.25 EUR" in csms(office, "tx", "show", "1")
+        assert json.loads(csms(office, "tx", "list", "--json"))[0]["completeness"] == "complete"
+        assert "StatusNotification" in csms(office, "station", "tail", "SIM1", "--once")
+        assert "billing" in csms(office, "plugins")
+        assert "DEMO" in csms(office, "tag", "list")
+        assert "well" in csms(office, "db", "verify", "csms.sqlite")
+        assert "not connected" in csms(office, "station", "reset", "SIM1", fails=True)
+        assert "no station" in csms(office, "station", "show", "NOBODY", fails=True)
+        assert "not JSON" in csms(office, "station", "call", "SIM1", "Reset", "{", fails=True)
+    finally:
+        office.terminate()
+    assert "start it with: csms run" in csms(office, "station", "list", fails=True)
+
+
+def test_tokens_are_imported_and_a_bad_line_is_named(office: ServerProcess, tmp_path: Path) -> None:
+    tags = tmp_path / "tags.csv"
+    tags.write_text("value,status,note\nA1,Accepted,Ann\nB2,Blocked,\n")
+    office.start()
+    try:
+        office.wait_ready()
+        assert "2 tokens added" in csms(office, "tag", "import", str(tags))
+        listed = json.loads(csms(office, "tag", "list", "--json"))
+        assert [(row["id_token"]["value"], row["status"]) for row in listed] == [("A1", "Accepted"), ("B2", "Blocked")]
+        tags.write_text("value,status\nC3,Perhaps\n")
+        assert "line 2" in csms(office, "tag", "import", str(tags), fails=True)
+        tags.write_text("tag\nC3\n")
+        assert "name the columns" in csms(office, "tag", "import", str(tags), fails=True)
+    finally:
+        office.terminate()
+
+
+def test_the_site_of_the_tests_checks_well(office: ServerProcess) -> None:
+    assert SITE.splitlines()[0] in office.site_file.read_text()
+    done = subprocess.run([str(csms_bin() / "csms"), "check", str(office.site_file)], check=False, capture_output=True)
+    assert done.returncode == 0

@@ -1,0 +1,252 @@
+"""What the documentation says of hooks, names, settings and files is true, and nothing is left out of it."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import tomllib
+from dataclasses import MISSING, Field, fields
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pluggy
+import pytest
+from csms_plugins.flow_presets import shipped_names
+from twisted.web.static import Data
+
+import csms.api
+from csms import hookspecs
+from csms.api import (
+    ActionRegistry,
+    AdmitDecision,
+    Authorization,
+    AuthorizationRequest,
+    BootDecision,
+    BootNotification,
+    CommandFailure,
+    CommandState,
+    ConditionRegistry,
+    Handshake,
+    IdToken,
+    Price,
+    Reset,
+    ResetPlan,
+    RetryPlan,
+    StationRef,
+    StatusCheckPlan,
+    StatusSilence,
+    Transaction,
+    WebRegistry,
+)
+from csms.config import load_site, starter
+from csms.model.transactions import Completeness
+from csms.settings import TABLES, parse_duration
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+HOOKS = (DOCS / "hooks.md").read_text("utf-8")
+API = (DOCS / "plugin-api.md").read_text("utf-8")
+SITE_FILE = (DOCS / "site-file.md").read_text("utf-8")
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "changelog.d").glob("*.md")])
+KNOWN = (*hookspecs.DECISIONS, *hookspecs.NEWS, *hookspecs.REGISTRATIONS)
+NAMES: dict[str, Any] = {name: getattr(csms.api, name) for name in csms.api.__all__}
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+CS1 = StationRef("CS1", "ocpp2.0.1")
+
+ANSWERS: dict[str, tuple[dict[str, Any], type]] = {
+    "admit_station": ({"handshake": Handshake("CS1", "10.0.0.1", ("ocpp2.0.1",))}, AdmitDecision),
+    "decide_boot": ({"station": CS1, "boot": BootNotification("PowerUp", "ACME", "One", "", "0.9")}, BootDecision),
+    "authorize": ({"request": AuthorizationRequest(CS1, IdToken("FLEET-1"), NOON)}, Authorization),
+    "plan_reset": ({"station": CS1, "reset": Reset(), "active_transactions": 1}, ResetPlan),
+    "plan_status_check": ({"silence": StatusSilence(CS1, 1, 1, 60.0, 1, known=False)}, StatusCheckPlan),
+    "plan_retry": (
+        {"failure": CommandFailure(CS1, "GetVariables", CommandState.TIMED_OUT, "late", 1, idempotent=True)},
+        RetryPlan,
+    ),
+    "price": ({"transaction": Transaction(1, "CS1", "T1", Completeness.COMPLETE)}, Price),
+    "answer_call": ({"station": CS1, "action": "DataTransfer", "payload": {"vendorId": "com.acme"}}, dict),
+}
+"""For each decision: a question on which the example in the docs has an opinion, and the type of its answer."""
+
+
+def sections(text: str, level: str) -> dict[str, str]:
+    """The parts of a page below headings of one level, by heading."""
+    _, *parts = re.split(rf"^{level} (.+)$", text, flags=re.MULTILINE)
+    return {
+        name: re.split(r"^#{1,3} ", body, maxsplit=1, flags=re.MULTILINE)[0]
+        for name, body in zip(parts[::2], parts[1::2], strict=True)
+    }
+
+
+HOOK_SECTIONS = sections(HOOKS, "###")
+
+
+def example(hook: str) -> Any:
+    """The plugin in a hook's example, built."""
+    (text,) = re.findall(r"```python\n(.*?)```", HOOK_SECTIONS[hook], re.DOTALL)
+    given = NAMES | {"Decimal": Decimal, "Data": Data}
+    made = dict(given)
+    exec(compile(text, f"the example of {hook}", "exec"), made)
+    (kind,) = [value for name, value in made.items() if name not in given and inspect.isclass(value)]
+    return kind()
+
+
+# Hooks
+
+
+def test_every_hook_has_a_section_and_every_section_is_a_hook() -> None:
+    specified = [name for name, value in vars(hookspecs.CsmsHooks).items() if hasattr(value, "csms_spec")]
+    assert list(HOOK_SECTIONS) == specified
+    assert sorted(KNOWN) == sorted(specified)
+
+
+@pytest.mark.parametrize("hook", KNOWN)
+def test_a_hooks_section_says_everything(hook: str) -> None:
+    section = HOOK_SECTIONS[hook]
+    for label in ("Question", "Answer", "Default", "Since"):
+        assert f"- **{label}**: " in section
+    question = section.split("- **Question**: ")[1].split("- **Answer**")[0]
+    _, *arguments = inspect.signature(getattr(hookspecs.CsmsHooks, hook)).parameters
+    assert [one for one in arguments if not re.search(rf"`{one}\b", question)] == []
+
+
+@pytest.mark.parametrize("hook", KNOWN)
+def test_a_hooks_example_implements_that_hook(hook: str) -> None:
+    plugin = example(hook)
+    manager = pluggy.PluginManager("csms")
+    manager.add_hookspecs(hookspecs.CsmsHooks)
+    manager.register(plugin)
+    manager.check_pending()
+    assert [caller.name for caller in manager.get_hookcallers(plugin) or ()] == [hook]
+
+
+@pytest.mark.parametrize("hook", hookspecs.DECISIONS)
+def test_a_decisions_example_answers_its_question(hook: str) -> None:
+    question, answer = ANSWERS[hook]
+    assert isinstance(getattr(example(hook), hook)(**question), answer)
+    assert answer is dict or f"`{answer.__name__}`" in HOOK_SECTIONS[hook]
+
+
+def test_the_examples_of_news_and_registrations_do_what_they_say() -> None:
+    faults = example("on_event")
+    (kind,) = faults.listens_to
+    faults.on_event(kind(CS1, NOON, 1, 1, csms.api.ConnectorStatus.FAULTED, None))
+    assert faults.faulted == "CS1"
+    actions, conditions, web = ActionRegistry("lamp"), ConditionRegistry("weekend"), WebRegistry("hello")
+    example("register_actions").register_actions(actions)
+    example("register_conditions").register_conditions(conditions)
+    example("register_web").register_web(web)
+    assert actions.found["lamp.blink"].run({"times": 2}) == {"blinked": 2}
+    assert conditions.found["is_weekend"]("sun") is True
+    assert list(web.found) == ["hello/hello"]
+
+
+# The plugin API
+
+
+@pytest.mark.parametrize("name", csms.api.__all__)
+def test_every_promised_name_is_there_and_documented(name: str) -> None:
+    assert hasattr(csms.api, name)
+    rows = [line for line in API.splitlines() if line.startswith("| `")]
+    assert any(f"`{name}`" in row.split("|")[1] for row in rows)
+
+
+def test_every_documented_name_is_promised() -> None:
+    cells = [line.split("|")[1] for line in API.splitlines() if line.startswith("| `")]
+    words = {word for cell in cells for word in re.findall(r"`([A-Z]\w+|hookimpl)`", cell)}
+    assert words == set(csms.api.__all__)
+    assert list(csms.api.__all__) == sorted(csms.api.__all__)
+
+
+@pytest.mark.parametrize("one", fields(csms.api.Csms), ids=lambda one: one.name)
+def test_everything_of_the_facade_is_documented(one: Field[Any]) -> None:
+    facade = sections(API, "###")["What `Csms` can do"]
+    assert re.search(rf"[`. ]{one.name}[`(.]", facade)
+
+
+# The site file
+
+SITE_ROWS = {
+    (table, row[0]): row[1]
+    for table in TABLES
+    for row in re.findall(r"^\| `(\w+)` \| `(.+?)` \|", sections(SITE_FILE, "##")[f"[{table}]"], re.MULTILINE)
+}
+SETTINGS = [(table, one) for table, kind in TABLES.items() for one in fields(kind)]
+
+
+@pytest.mark.parametrize(("table", "one"), SETTINGS, ids=lambda part: getattr(part, "name", part))
+def test_every_setting_is_documented_with_its_default(table: str, one: Field[Any]) -> None:
+    told = tomllib.loads(f"it = {SITE_ROWS[table, one.name]}")["it"]
+    default = one.default if one.default is not MISSING else None
+    match default:
+        case timedelta():
+            assert parse_duration(told) == default
+        case tuple():
+            assert tuple(told) == default
+        case _:
+            assert (type(told), told) == (type(default), default)
+
+
+def test_every_documented_setting_is_one() -> None:
+    assert set(SITE_ROWS) == {(table, one.name) for table, one in SETTINGS}
+    assert [name for name in sections(SITE_FILE, "##") if name.strip("[]") not in TABLES] == []
+
+
+# Files and links
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "rules").glob("*.toml")), ids=lambda file: file.name)
+def test_every_shipped_toml_file_loads(tmp_path: Path, file: Path) -> None:
+    if file.stem in shipped_names():
+        assert tomllib.loads(file.read_text("utf-8"))["preset"]["name"] == file.stem
+        return
+    assert file.name == "site.toml", "a file in rules/ is a preset or the starter"
+    site = tmp_path / "csms.toml"
+    site.write_text(starter(), "utf-8")
+    assert load_site(site).site.id
+    assert "@SECRET@" not in site.read_text("utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
+    prose = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
+    wrong = [link for link in re.findall(r"\]\(([^)\s]+)\)", prose) if not link_is_good(page, link)]
+    assert wrong == []
+
+
+def link_is_good(page: Path, link: str) -> bool:
+    """Whether a link within the project has its target; links to the world are not looked at."""
+    if re.match(r"(https?|mailto):", link):
+        return True
+    name, _, anchor = link.partition("#")
+    target = (page.parent / name).resolve() if name else page
+    if not target.exists() or not target.is_relative_to(ROOT):
+        return False
+    return not anchor or anchor in anchors(target.read_text("utf-8"))
+
+
+def anchors(text: str) -> set[str]:
+    """The names that a page's headings have in links."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    seen: set[Path] = set()
+    waiting = [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page in seen or page.suffix != ".md":
+            continue
+        seen.add(page)
+        links = re.findall(r"\]\(([^)#\s:]+)[^)]*\)", page.read_text("utf-8"))
+        waiting += [(page.parent / link).resolve() for link in links if (page.parent / link).exists()]
+    assert [str(page.relative_to(ROOT)) for page in DOCS.rglob("*.md") if page not in seen] == []
+
+
+def test_a_link_to_nothing_is_found() -> None:
+    assert not link_is_good(ROOT / "README.md", "docs/nothing.md")
+    assert not link_is_good(ROOT / "README.md", "docs/rules.md#nothing")
+    assert link_is_good(ROOT / "README.md", "docs/rules.md#a-first-rule")

@@ -1,0 +1,266 @@
+"""Who may import whom: the imports of every file are read, and any arrow that is not in the tables here fails.
+
+A new arrow is a decision about the house. Draw it in a table here in the same change that needs it, as narrowly as it is.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = {"csms": "csms", "csms_plugins": "plugins", "twisted.plugins": "twisted/plugins"}
+
+MAY: dict[str, str] = {
+    "csms": "",
+    "csms.addresses": "",
+    "csms.api": "csms.config csms.facade csms.hookspecs csms.model",
+    "csms.blocks": "csms.blocks csms.hooks csms.model csms.running csms.stations csms.store csms.switchboard "
+    "csms.ocpp.dialect csms.ocpp.times",
+    # The one block that takes a raw call in: it checks the words before any other block sees them.
+    "csms.blocks.reception": "csms.blocks.outcome csms.hooks csms.model csms.stations csms.store "
+    "csms.ocpp.dialect csms.ocpp.errors csms.ocpp.rpc csms.ocpp.schemas",
+    "csms.cli": "csms csms.cli csms.config csms.sim.command csms.store.verify csms.tap",
+    "csms.config": "csms.settings csms.settings_reader csms.site_problems csms.toml_mistakes",
+    "csms.connection": "csms.frames csms.blocks.provisioning csms.hooks csms.model csms.ocpp.dialect csms.stations "
+    "csms.switchboard",
+    "csms.facade": "csms.model csms.running",
+    "csms.frames": "",
+    "csms.hooks": "",
+    "csms.hookspecs": "csms.facade csms.model",
+    "csms.ledger": "csms.model",
+    "csms.model": "csms.model",
+    "csms.ocpp": "csms.model csms.ocpp",
+    "csms.plugins": "csms.config csms.facade csms.hooks csms.hookspecs",
+    "csms.running": "",
+    "csms.setting_types": "",
+    "csms.settings": "csms.setting_types",
+    "csms.settings_reader": "csms.settings csms.site_problems csms.toml_positions",
+    # The simulated station is a client: of the core it knows the wire and nothing else.
+    "csms.sim": "csms.sim csms.ocpp.errors csms.ocpp.rpc csms.ocpp.schemas csms.ocpp.times",
+    "csms.site_problems": "",
+    "csms.stations": "csms.model csms.ocpp csms.running",
+    "csms.store": "csms.store csms.model csms.ledger",
+    "csms.switchboard": "csms.model csms.stations csms.store",
+    "csms.tap": "csms.addresses csms.blocks csms.config csms.connection csms.facade csms.hooks csms.model csms.ocpp "
+    "csms.plugins csms.store csms.switchboard csms.web",
+    "csms.toml_mistakes": "csms.site_problems csms.toml_positions",
+    "csms.toml_positions": "",
+    # The API reaches the house through its own Rooms protocols, which tap fills; it knows no block, no station and no store.
+    "csms.web": "csms csms.web csms.config csms.model csms.ocpp.errors csms.ocpp.schemas csms.ocpp.strict_json",
+    "csms_plugins": "csms.api",
+    "twisted.plugins": "",
+}
+"""What of our own each part may import, the longest name that fits counting; a name stands for itself and what is below it."""
+
+LIBRARIES: dict[str, str] = {
+    "autobahn": "csms.connection csms.sim.link",
+    "peewee": "csms.store",
+    "playhouse": "csms.store",
+    "pluggy": "csms.hookspecs csms.plugins",
+    "pydantic": "csms.setting_types csms.settings_reader csms.web",
+    "pydantic_core": "csms.settings_reader",
+    "prometheus_client": "csms.web",
+    "click": "csms.cli csms.hookspecs",
+    "rich": "csms.cli",
+    "jsonschema_rs": "csms.ocpp.schemas",
+    "orjson": "csms.blocks csms.ocpp csms.store csms.web",
+    "zope": "csms.connection csms.web",
+    "twisted": "csms.blocks csms.cli csms.connection csms.facade csms.hooks csms.plugins csms.running csms.sim "
+    "csms.stations csms.store csms.tap csms.web csms_plugins twisted.plugins",
+}
+"""Which parts may import which library; a library that is not here may be imported by nobody."""
+
+
+@dataclass(frozen=True)
+class Arrow:
+    """One import: the module, the full dotted name it asks for, the line, and whether it happens when the module is loaded."""
+
+    module: str
+    name: str
+    line: int
+    at_load: bool
+
+    def __str__(self) -> str:
+        return f"{self.module}, line {self.line}: imports {self.name}"
+
+
+def below(name: str, part: str) -> bool:
+    """Whether a dotted name is a part or stands below it; ``csms`` alone stands for the package and its own names."""
+    if part == "csms":
+        return name == "csms" or (name.startswith("csms.") and name not in modules() and not _of_module(name))
+    return name == part or name.startswith(part + ".")
+
+
+def _of_module(name: str) -> bool:
+    return any(name.startswith(module + ".") for module in modules() if module != "csms")
+
+
+def allowed(name: str, parts: str) -> bool:
+    """Whether one of the parts, divided by spaces, holds the name."""
+    return any(below(name, part) for part in parts.split())
+
+
+@cache
+def modules() -> dict[str, Path]:
+    """Every file of ours by its dotted name as it is installed."""
+    found: dict[str, Path] = {}
+    for package, folder in FOLDERS.items():
+        for file in sorted((ROOT / folder).rglob("*.py")):
+            dotted = ".".join([package, *file.relative_to(ROOT / folder).with_suffix("").parts])
+            found[dotted.removesuffix(".__init__")] = file
+    return found
+
+
+def arrows_of(module: str, text: str) -> Iterator[Arrow]:
+    """Every import of a text, as full names: ``from a import b`` asks for ``a.b``."""
+    tree = ast.parse(text)
+    lazy = {
+        id(inner)
+        for outer in ast.walk(tree)
+        if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef)
+        for inner in ast.walk(outer)
+    }
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import():
+                names = [alias.name for alias in node.names]
+            case ast.ImportFrom(module=str(source), level=0):
+                names = [f"{source}.{alias.name}" for alias in node.names]
+            case ast.ImportFrom():
+                names = ["." * node.level + (node.module or "")]
+            case _:
+                continue
+        for name in names:
+            yield Arrow(module, name, node.lineno, id(node) not in lazy)
+
+
+@cache
+def arrows() -> tuple[Arrow, ...]:
+    """Every import of the whole house."""
+    return tuple(one for name, file in modules().items() for one in arrows_of(name, file.read_text("utf-8")))
+
+
+def home(module: str) -> str | None:
+    """The row of the table that a module falls under: the longest that fits."""
+    rows = [row for row in MAY if module == row or (row != "csms" and module.startswith(row + "."))]
+    return max(rows, key=len, default=None)
+
+
+def ours(name: str) -> bool:
+    """Whether a name is of this project, and not of a library or the standard library."""
+    return name.split(".")[0] in ("csms", "csms_plugins", "csms_rules") or name.startswith("twisted.plugins.")
+
+
+def own_faults(found: tuple[Arrow, ...]) -> list[str]:
+    """The arrows between our own parts that the table does not have."""
+    return [str(one) for one in found if ours(one.name) and not _may(one)]
+
+
+def _may(arrow: Arrow) -> bool:
+    row = home(arrow.module)
+    if row is None:
+        return False
+    if allowed(arrow.name, MAY[row]):
+        return True
+    engine = "csms_plugins.flow_"
+    return arrow.module.startswith(engine) and arrow.name.startswith(engine)
+
+
+def library_faults(found: tuple[Arrow, ...]) -> list[str]:
+    """The arrows to libraries that the table does not have."""
+    foreign = [one for one in found if not ours(one.name) and one.name.split(".")[0] not in sys.stdlib_module_names]
+    return [str(one) for one in foreign if not allowed(one.module, LIBRARIES.get(one.name.split(".")[0], ""))]
+
+
+def test_every_file_has_a_row() -> None:
+    assert len(modules()) > 100
+    assert [name for name in modules() if home(name) is None] == []
+
+
+@pytest.mark.parametrize("row", MAY)
+def test_every_row_has_a_file(row: str) -> None:
+    assert any(home(name) == row for name in modules())
+
+
+@pytest.mark.parametrize("row", MAY)
+def test_every_arrow_of_a_row_is_used(row: str) -> None:
+    used = [one.name for one in arrows() if home(one.module) == row]
+    assert [part for part in MAY[row].split() if not any(below(name, part) for name in used)] == []
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_every_place_of_a_library_uses_it(library: str) -> None:
+    used = {one.module for one in arrows() if one.name.split(".")[0] == library}
+    assert [part for part in LIBRARIES[library].split() if not any(below(name, part) for name in used)] == []
+
+
+def test_our_parts_import_only_what_the_table_allows() -> None:
+    assert own_faults(arrows()) == []
+
+
+def test_libraries_are_imported_only_where_the_table_allows() -> None:
+    assert library_faults(arrows()) == []
+
+
+def test_words_of_the_model_need_the_standard_library_alone() -> None:
+    model = [one for one in arrows() if below(one.module, "csms.model")]
+    outside = [str(one) for one in model if not below(one.name, "csms.model")]
+    assert [one for one in outside if one.split("imports ")[1].split(".")[0] not in sys.stdlib_module_names] == []
+
+
+def test_the_reactor_is_never_imported_when_a_module_is_loaded() -> None:
+    wanted = [one for one in arrows() if one.name.startswith("twisted.internet.reactor")]
+    assert [str(one) for one in wanted if one.at_load] == []
+    assert {one.module for one in wanted} <= {"csms.tap"}
+
+
+def test_nothing_is_imported_by_a_relative_name_or_with_a_star() -> None:
+    assert [str(one) for one in arrows() if one.name.startswith(".") or one.name.endswith(".*")] == []
+
+
+def test_what_a_plugin_imports_is_promised() -> None:
+    import csms.api
+
+    names = [one.name.removeprefix("csms.api.") for one in arrows() if one.name.startswith("csms.api.")]
+    assert names
+    assert set(names) <= set(csms.api.__all__)
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        ("csms.web.house", "from csms.store import Store"),
+        ("csms.blocks.billing", "import csms.web.server"),
+        ("csms.blocks.billing", "from csms.tap import make"),
+        ("csms.blocks.billing", "from csms import connection"),
+        ("csms.model.station", "from csms.ocpp.times import instant"),
+        ("csms_plugins.billing", "from csms.model.billing import Price"),
+        ("csms_plugins.billing", "from csms_plugins.rfid_list import RfidList"),
+        ("csms_plugins.billing", "def run():\n    from csms_plugins.flow_rules import FlowRules"),
+        ("csms.unheard_of", "import csms.model.station"),
+    ],
+)
+def test_a_wrong_arrow_between_our_parts_is_found(module: str, line: str) -> None:
+    assert len(own_faults(tuple(arrows_of(module, line)))) == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        ("csms.stations", "import autobahn.websocket"),
+        ("csms.sim.session", "from autobahn.twisted.websocket import connectWS"),
+        ("csms.blocks.billing", "from peewee import Model"),
+        ("csms.ocpp.rpc", "from twisted.internet import defer"),
+        ("csms.model.station", "import orjson"),
+        ("csms.tap", "import requests"),
+    ],
+)
+def test_a_library_in_the_wrong_place_is_found(module: str, line: str) -> None:
+    assert len(library_faults(tuple(arrows_of(module, line)))) == 1
