@@ -45,7 +45,7 @@ __all__ = [
 
 OcppVersion = Literal["ocpp2.0.1", "ocpp1.6"]
 
-DEFAULT_PLUGINS = ("rfid_list", "app_tokens", "reset_policy", "status_retry", "billing", "flow_rules")
+DEFAULT_PLUGINS = ("flow_rules", "rfid_list", "app_tokens", "reset_policy", "status_retry", "billing")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 HOST = "127.0.0.1"
-PLUGINS = ("rfid_list", "app_tokens", "reset_policy", "status_retry", "billing", "flow_rules")
+PLUGINS = ("flow_rules", "rfid_list", "app_tokens", "reset_policy", "status_retry", "billing")
 CLEAN_ENDS = (0, -signal.SIGTERM)
 """Exit codes of a clean end by SIGTERM: ``twistd`` and ``twist`` close everything and then end by the same signal, as Twisted always does."""
 STOPPED = "csms has stopped"

@@ -1,0 +1,70 @@
+"""What CI and contributors run, one session each: ``nox -s lint``, ``types``, ``tests``, ``wheel``, ``bench``; plain ``nox`` runs the first four."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nox
+
+nox.options.sessions = ["lint", "types", "tests", "wheel"]
+nox.options.reuse_existing_virtualenvs = True
+
+ROOT = Path(__file__).parent
+RUFF = "ruff==0.17.*"
+MYPY = ("mypy==2.4.*", "mypy-zope==1.*")
+INSTALLED_AS = {"csms": "csms", "csms_plugins": "plugins", "csms_rules": "rules"}
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Rules and layout, of everything."""
+    session.install(RUFF)
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy, strict, of the server and its plugins.
+
+    ``plugins/`` is imported as ``csms_plugins``, so mypy reads a folder of links that have the names of the installed packages.
+    """
+    session.install(".[test]", *MYPY)
+    links = Path(session.create_tmp()) / "links"
+    links.mkdir(exist_ok=True)
+    for name, folder in INSTALLED_AS.items():
+        link = links / name
+        link.unlink(missing_ok=True)
+        link.symlink_to(ROOT / folder, target_is_directory=True)
+    session.run("mypy", "-p", "csms", "-p", "csms_plugins", env={"MYPYPATH": str(links)})
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The README's test command; what stands behind ``--`` goes to pytest."""
+    session.install(".[test]")
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Build the wheel, install it into a fresh environment, and start the server from there in every way there is."""
+    session.install("build", "pytest>=8.3", "ocpp>=2.1", "websockets>=13")
+    work = Path(session.create_tmp())
+    for old in (work / "dist").glob("*.whl"):
+        old.unlink()
+    session.run("python", "-m", "build", "--wheel", "--outdir", str(work / "dist"), str(ROOT))
+    (built,) = (work / "dist").glob("*.whl")
+    session.run("python", "-m", "venv", "--clear", str(work / "venv"))
+    programs = work / "venv" / "bin"
+    session.run(str(programs / "python"), "-m", "pip", "install", "-q", str(built), external=True)
+    session.run(
+        "python", "-m", "pytest", "tests/end_to_end/test_starting.py", *session.posargs, env={"CSMS_BIN": str(programs)}
+    )
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """The benchmark, side by side with its references; what stands behind ``--`` goes to it."""
+    session.install(".[bench]")
+    session.run("python", "benchmarks/run.py", *session.posargs)
