@@ -215,6 +215,16 @@ def _settings(found: Found, reader: SettingsReader) -> Any:
     return reader.read(kind, found.name)
 
 
+def check_settings(site: Site) -> None:
+    """Find every enabled plugin and read its settings, without starting anything; raises SiteFileError with all mistakes."""
+    reader = SettingsReader(site)
+    for name in site.plugins.enabled:
+        found = find(name, site, reader)
+        if found is not None:
+            _settings(found, reader)
+    reader.done()
+
+
 def build(found: Found, settings: Any, csms: Csms) -> Any:
     """An instance of a plugin: ``Plugin(settings, csms)``."""
     return found.kind(settings, csms)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from pathlib import Path
 
@@ -46,3 +47,18 @@ def test_check_of_a_missing_or_broken_file_says_the_cure(tmp_path: Path) -> None
     answer = CliRunner().invoke(main, ["check", str(broken)])
     assert ":2:" in answer.output
     assert "write true in small letters" in answer.output
+
+
+def test_check_reads_the_settings_of_plugins_too(tmp_path: Path) -> None:
+    file = tmp_path / "csms.toml"
+    plugin = (
+        "from dataclasses import dataclass\nfrom csms.api import hookimpl\nclass Night:\n    @dataclass(frozen=True)\n"
+    )
+    plugin += "    class Settings:\n        hours: int = 8\n    def __init__(self, settings, csms):\n        pass\n"
+    plugin += "    @hookimpl\n    def on_event(self, event):\n        pass\n"
+    (tmp_path / "night.py").write_text(plugin)
+    file.write_text('[plugins]\nenabled = ["./night.py"]\n[plugins.night]\nhours = "x"\n')
+    answer = CliRunner().invoke(main, ["check", str(file), "--json"])
+    assert answer.exit_code == 1
+    (problem,) = json.loads(answer.stdout)
+    assert (problem["line"], problem["key"]) == (4, "plugins.night.hours")

@@ -26,7 +26,7 @@ MAY: dict[str, str] = {
     # The one block that takes a raw call in: it checks the words before any other block sees them.
     "csms.blocks.reception": "csms.blocks.outcome csms.hooks csms.model csms.stations csms.store "
     "csms.ocpp.dialect csms.ocpp.errors csms.ocpp.rpc csms.ocpp.schemas",
-    "csms.cli": "csms csms.cli csms.config csms.sim.command csms.store.verify csms.tap",
+    "csms.cli": "csms csms.cli csms.config csms.plugins csms.sim.command csms.store.verify csms.tap",
     "csms.config": "csms.settings csms.settings_reader csms.site_problems csms.toml_mistakes",
     "csms.connection": "csms.frames csms.socket_care csms.blocks.provisioning csms.hooks csms.model csms.ocpp.dialect "
     "csms.stations csms.switchboard",

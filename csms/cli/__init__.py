@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from csms import __version__
 from csms.cli import operate
-from csms.config import SiteFileError, load_site, write_starter
+from csms.config import Problem, SiteFileError, load_site, write_starter
 
 
 @click.group()
@@ -33,14 +35,23 @@ def init(file: Path) -> None:
 
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path), default=Path("csms.toml"))
-def check(file: Path) -> None:
-    """Read a site file and tell every mistake in it."""
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+def check(file: Path, as_json: bool) -> None:
+    """Read a site file, with its plugins' settings, and tell every mistake in it."""
+    from csms.plugins import check_settings
+
+    problems: tuple[Problem, ...] = ()
     try:
-        load_site(file)
+        check_settings(load_site(file))
     except SiteFileError as wrong:
-        click.echo(str(wrong), err=True)
-        sys.exit(1)
-    click.echo(f"{file} is well.")
+        problems = wrong.problems
+        if not as_json:
+            click.echo(str(wrong), err=True)
+    if as_json:
+        click.echo(json.dumps([asdict(problem) for problem in problems], indent=2))
+    elif not problems:
+        click.echo(f"{file} is well.")
+    sys.exit(1 if problems else 0)
 
 
 @main.command()
@@ -87,16 +98,20 @@ def db() -> None:
 
 @db.command()
 @click.argument("file", type=click.Path(path_type=Path), default=Path("csms.sqlite"))
-def verify(file: Path) -> None:
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+def verify(file: Path, as_json: bool) -> None:
     """Look for damage and contradictions; changes nothing, and may run beside the server."""
-    from csms.store import verify as look
+    from csms.store.verify import verify as look
 
     problems = look(file)
-    for problem in problems:
-        click.echo(problem, err=True)
-    if problems:
-        sys.exit(1)
-    click.echo(f"{file} is well.")
+    if as_json:
+        click.echo(json.dumps(problems, indent=2))
+    else:
+        for problem in problems:
+            click.echo(problem, err=True)
+        if not problems:
+            click.echo(f"{file} is well.")
+    sys.exit(1 if problems else 0)
 
 
 for group in (operate.station, operate.tx, operate.tag, operate.plugins):
