@@ -30,7 +30,7 @@ def types(session: nox.Session) -> None:
     ``plugins/`` is imported as ``csms_plugins``, so mypy reads a folder of links that have the names of the installed packages.
     """
     session.install(".[test]", *MYPY)
-    links = Path(session.create_tmp()) / "links"
+    links = Path(session.create_tmp()).resolve() / "links"
     links.mkdir(exist_ok=True)
     for name, folder in INSTALLED_AS.items():
         link = links / name
@@ -50,7 +50,7 @@ def tests(session: nox.Session) -> None:
 def wheel(session: nox.Session) -> None:
     """Build the wheel, install it into a fresh environment, and start the server from there in every way there is."""
     session.install("build", "pytest>=8.3", "ocpp>=2.1", "websockets>=13")
-    work = Path(session.create_tmp())
+    work = Path(session.create_tmp()).resolve()
     for old in (work / "dist").glob("*.whl"):
         old.unlink()
     session.run("python", "-m", "build", "--wheel", "--outdir", str(work / "dist"), str(ROOT))

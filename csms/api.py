@@ -42,7 +42,7 @@ from csms.model.commands import (
 )
 from csms.model.data_transfer import DataTransfer
 from csms.model.metering import MeterValue, MeterValuesReceived, SampledValue
-from csms.model.monitoring import AlertGap, AlertReceived, EventData, NoticeReceived
+from csms.model.monitoring import AlertGap, AlertReceived, EventData, Notice, NoticeReceived
 from csms.model.provisioning import (
     BootDecision,
     BootNotification,
@@ -59,6 +59,7 @@ from csms.model.provisioning import (
     VariableValue,
 )
 from csms.model.station import (
+    Admission,
     AdmitDecision,
     CallReceived,
     Handshake,
@@ -68,6 +69,7 @@ from csms.model.station import (
     StationRef,
 )
 from csms.model.transactions import (
+    Completeness,
     EventType,
     GetTransactionStatus,
     RequestStartTransaction,
@@ -82,6 +84,7 @@ from csms.model.transactions import (
 __all__ = [
     "Action",
     "ActionRegistry",
+    "Admission",
     "AdmitDecision",
     "AlertGap",
     "AlertReceived",
@@ -103,6 +106,7 @@ __all__ = [
     "CommandFailure",
     "CommandRecord",
     "CommandState",
+    "Completeness",
     "ConditionRegistry",
     "ConnectorRecord",
     "ConnectorStatus",
@@ -118,6 +122,7 @@ __all__ = [
     "IdToken",
     "MeterValue",
     "MeterValuesReceived",
+    "Notice",
     "NoticeReceived",
     "Price",
     "Purpose",

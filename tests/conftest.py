@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import configparser
 import importlib.util
 import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parent.parent
 
@@ -18,6 +22,23 @@ def _installed_as(name: str, folder: Path) -> None:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
+
+
+def shipped() -> dict[str, EntryPoint]:
+    """The entry points that an installed csms has, read from the checkout's setup.cfg."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    lines = setup["options.entry_points"]["csms"].strip().splitlines()
+    pairs = [[part.strip() for part in line.split("=")] for line in lines]
+    return {name: EntryPoint(name, value, "csms") for name, value in pairs}
+
+
+@pytest.fixture
+def installed_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The checkout's own plugins are found, whether or not a csms is installed."""
+    import csms.plugins
+
+    monkeypatch.setattr(csms.plugins, "installed", shipped)
 
 
 _installed_as("csms_plugins", ROOT / "plugins")

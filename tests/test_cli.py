@@ -6,10 +6,13 @@ import json
 import stat
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from csms.cli import main
 from csms.config import load_site
+
+pytestmark = pytest.mark.usefixtures("installed_plugins")
 
 
 def test_init_writes_a_private_file_that_checks_well(tmp_path: Path) -> None:

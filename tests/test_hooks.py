@@ -52,6 +52,20 @@ def test_a_plugin_that_hangs_is_passed_over_at_its_deadline() -> None:
     assert answer.result == Answer("yes", "b")
 
 
+def test_a_coroutine_that_answers_none_late_is_no_answer() -> None:
+    clock, waiting = Clock(), defer.Deferred[None]()
+    hooks = Hooks(clock)
+
+    async def later(question: str) -> None:
+        await waiting
+
+    hooks.resolve({"authorize": [one(clock, "late", later), one(clock, "b", lambda question: "yes")]})
+    answer = asked(hooks)
+    assert not answer.called
+    waiting.callback(None)
+    assert answer.result == Answer("yes", "b")
+
+
 def test_a_breaker_opens_after_faults_in_a_row_and_lets_one_try_after_the_pause() -> None:
     clock, calls = Clock(), []
 

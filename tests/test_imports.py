@@ -34,6 +34,7 @@ MAY: dict[str, str] = {
     "csms.frames": "",
     "csms.hooks": "",
     "csms.hookspecs": "csms.facade csms.model",
+    # Builds and joins: the one place that knows every piece, and which reactor it is given.
     "csms.house": "csms.blocks csms.config csms.connection csms.facade csms.hooks csms.model csms.ocpp csms.plugins "
     "csms.running csms.socket_care csms.store csms.switchboard csms.web",
     "csms.ledger": "csms.model",
@@ -54,7 +55,7 @@ MAY: dict[str, str] = {
     "csms.tap": "csms.addresses csms.config csms.connection csms.house csms.plugins csms.store csms.web",
     "csms.toml_mistakes": "csms.site_problems csms.toml_positions",
     "csms.toml_positions": "",
-    # The API reaches the house through its own Rooms protocols, which tap fills; it knows no block, no station and no store.
+    # The API reaches the house through its own Rooms protocols, which house fills; it knows no block, no station and no store.
     "csms.web": "csms csms.web csms.config csms.model csms.ocpp.errors csms.ocpp.schemas csms.ocpp.strict_json",
     "csms_plugins": "csms.api",
     "twisted.plugins": "",

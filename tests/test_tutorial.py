@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import configparser
 import re
 import subprocess
 import sys
 from datetime import UTC, datetime
-from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +13,9 @@ import pytest
 from twisted.internet import defer
 from twisted.internet.task import Clock
 
-import csms.plugins
 from csms.api import AuthorizationRequest, AuthorizationStatus, IdToken, Purpose, SiteFileError, StationRef
 from csms.config import load_site
-from csms.tap import House
+from csms.house import House
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "docs" / "tutorial-first-plugin.md").read_text("utf-8")
@@ -27,19 +24,9 @@ NOON_IN_AMSTERDAM = datetime(2026, 3, 2, 11, tzinfo=UTC)
 ELEVEN_AT_NIGHT_IN_AMSTERDAM = datetime(2026, 3, 2, 22, tzinfo=UTC)
 
 
-def shipped() -> dict[str, EntryPoint]:
-    """The entry points that an installed csms has, read from the checkout's setup.cfg."""
-    setup = configparser.ConfigParser()
-    setup.read(ROOT / "setup.cfg")
-    lines = setup["options.entry_points"]["csms"].strip().splitlines()
-    pairs = [[part.strip() for part in line.split("=")] for line in lines]
-    return {name: EntryPoint(name, value, "csms") for name, value in pairs}
-
-
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, installed_plugins: None) -> Path:
     """The reader's folder after step 2."""
-    monkeypatch.setattr(csms.plugins, "installed", shipped)
     for name, text in FILES.items():
         (tmp_path / name).write_text(text, "utf-8")
     return tmp_path
@@ -71,7 +58,7 @@ def test_the_plugin_is_found_and_asked_first(folder: Path) -> None:
 def test_at_night_strangers_are_refused_and_the_chain_ends_there(folder: Path) -> None:
     night = house(folder, ELEVEN_AT_NIGHT_IN_AMSTERDAM)
     request = AuthorizationRequest(StationRef("CS1"), IdToken("DEMO"), night.now())
-    answer = defer.ensureDeferred(night.hooks.ask("authorize", request=request)).result
+    answer: Any = defer.ensureDeferred(night.hooks.ask("authorize", request=request)).result
     assert answer is not None
     assert (answer.plugin, answer.value.status) == ("night", AuthorizationStatus.NOT_AT_THIS_TIME)
 
@@ -92,8 +79,8 @@ def test_by_day_the_plugin_has_no_opinion_and_no_fault(folder: Path) -> None:
 def test_its_news_are_counted(folder: Path) -> None:
     night = house(folder, ELEVEN_AT_NIGHT_IN_AMSTERDAM)
     request = AuthorizationRequest(StationRef("CS1"), IdToken("DEMO"), night.now())
-    event = defer.ensureDeferred(night.authorization.judge(request)).result.news
-    night.hooks.tell(event)
+    judgement: Any = defer.ensureDeferred(night.authorization.judge(request)).result
+    night.hooks.tell(judgement.news)
     assert night.plugins.loaded[0].instance.refused == 1
     assert night.plugins.report()[0]["faults"] == 0
 

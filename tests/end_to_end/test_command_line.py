@@ -37,7 +37,16 @@ def test_a_newcomer_sees_a_bill(office: ServerProcess, protocol: str) -> None:
     office.start()
     try:
         office.wait_ready()
-        words = [str(csms_bin() / "csms"), "sim", "--station", "SIM1", "--protocol", protocol, "--url", office.stations_url]
+        words = [
+            str(csms_bin() / "csms"),
+            "sim",
+            "--station",
+            "SIM1",
+            "--protocol",
+            protocol,
+            "--url",
+            office.stations_url,
+        ]
         with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as station:
             assert station.stdout is not None
             assert any("waiting for approval" in line for line in iter(station.stdout.readline, ""))
