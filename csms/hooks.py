@@ -86,6 +86,8 @@ class Hooks:
     on_fault: OnFault = _unheard
     log: Logger = field(default_factory=lambda: Logger(namespace="csms.hooks"))
     chains: Mapping[str, tuple[Implementation, ...]] = field(default_factory=dict)
+    witness: Callable[[object], None] | None = None
+    """Sees every piece of news before the plugins do: a test kit, an event stream."""
     _listeners: dict[type, tuple[Implementation, ...]] = field(default_factory=dict)
 
     def resolve(self, chains: Mapping[str, Iterable[Implementation]]) -> None:
@@ -116,6 +118,8 @@ class Hooks:
 
     def tell(self, event: object) -> None:
         """Give news to everyone who listens; nobody's fault reaches the caller or the other listeners."""
+        if self.witness is not None:
+            self.witness(event)
         for implementation in self._listening(type(event)):
             if not implementation.breaker.open:
                 self._tell_one(implementation, event)

@@ -88,13 +88,15 @@ class Readings:
 class House:
     """All pieces of one running CSMS, joined."""
 
-    def __init__(self, site: Site, reactor: Any, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self, site: Site, reactor: Any, now: Callable[[], datetime] = utc_now, *, store: Store | None = None
+    ) -> None:
         self.site = site
         self.reactor = reactor
         self.now = now
         self.metrics = Metrics()
         self.hooks = Hooks(reactor, site.plugins.timeout.total_seconds(), self.metrics.plugin_fault)
-        self.store = Store(site.database_file, reactor, committed=self.metrics.commit)
+        self.store = store or Store(site.database_file, reactor, committed=self.metrics.commit)
         self.switchboard = Switchboard(self.store, now)
         self.plugins = PluginHost(site, self.hooks, reactor)
         self.provisioning = Provisioning(self.hooks, self.store, self.switchboard, _boot_policy(site), now)

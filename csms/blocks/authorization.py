@@ -64,7 +64,12 @@ class AuthorizationBlock:
         if limit == 0 or request.purpose is Purpose.AUTHORIZE:
             return False
         active = await self._store.transactions.active(token=request.id_token)
-        others = [one for one in active if own is None or not own(one.station, one.station_transaction)]
+        others = [
+            one
+            for one in active
+            if one.authorization in ("", AuthorizationStatus.ACCEPTED)
+            and (own is None or not own(one.station, one.station_transaction))
+        ]
         return len(others) >= limit
 
     def _judged(self, request: AuthorizationRequest, authorization: Authorization, plugin: str) -> Judged:

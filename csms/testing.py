@@ -1,0 +1,213 @@
+"""The kit for tests of plugins, and for our own: a whole CSMS without a socket, on a clock that stands still, and a station to talk to it.
+
+    csms = await make_csms(tmp_path, site='[plugins]\\nenabled = ["./night.py"]')
+    station = await csms.station("CS1")
+    answer = await station.say("Authorize", {"idToken": {"idToken": "A1", "type": "ISO14443"}})
+
+The database is real (SQLite in the folder given), so a running reactor is needed: pytest-twisted gives one. Timers move only by ``advance``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import defer, task
+from twisted.internet.task import Clock
+
+from csms.config import load_site
+from csms.house import DIALECTS, House
+from csms.model.station import AdmitDecision, Handshake, StationConnected, StationLost, StationRef
+from csms.stations import Station
+from csms.store import Store
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+SETTLED_TURNS = 200
+
+
+class Refused(Exception):
+    """The CSMS answered a call with an error: ``code`` as it stood on the wire."""
+
+    def __init__(self, code: str, description: str) -> None:
+        super().__init__(f"{code}: {description}")
+        self.code = code
+
+
+class NotAdmitted(Exception):
+    """The handshake was refused: ``decision`` says why."""
+
+    def __init__(self, decision: AdmitDecision) -> None:
+        super().__init__(decision.reason)
+        self.decision = decision
+
+
+class TestCsms:
+    """A running CSMS: its ``house``, its ``clock``, and every event that was told, in order."""
+
+    __test__ = False
+
+    def __init__(self, house: House, clock: Clock, reactor: Any) -> None:
+        self.house = house
+        self.clock = clock
+        self.events: list[object] = []
+        self.reactor = reactor
+        house.hooks.witness = self.events.append
+
+    async def station(
+        self, id: str, protocol: str = "ocpp2.0.1", *, password: str | None = None, booted: bool = True
+    ) -> FakeStation:
+        """A connected station, booted unless you say otherwise; raises NotAdmitted."""
+        station = FakeStation(self, id, protocol)
+        await station.connect(password)
+        if booted:
+            await station.boot()
+        return station
+
+    async def advance(self, seconds: float) -> None:
+        """Let so many seconds pass, and everything that follows from it happen."""
+        self.clock.advance(seconds)
+        await self.settle()
+
+    async def settle(self, until: Callable[[], object] = lambda: False) -> None:
+        """Let the database and what waits for it come to rest, or until something holds."""
+        for _ in range(SETTLED_TURNS):
+            if until():
+                return
+            self.clock.advance(0)
+            await task.deferLater(self.reactor, 0.001)
+
+    def told(self, kind: type) -> list[Any]:
+        """The events of one kind so far."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    async def close(self) -> None:
+        """Stop it and close its database."""
+        await self.house.store.close()
+
+
+class FakeStation:
+    """One end of an OCPP connection. ``calls`` are the CSMS's calls that wait for ``answer``; ``dropped`` says why it was cut off."""
+
+    def __init__(self, csms: TestCsms, id: str, protocol: str) -> None:
+        self.id = id
+        self.protocol = protocol
+        self.calls: list[list[Any]] = []
+        self.dropped = ""
+        self.held = False
+        self.alive = True
+        self._csms = csms
+        self._ids = count(1)
+        self._waiting: dict[str, defer.Deferred[dict[str, Any]]] = {}
+        self.station: Station
+
+    async def connect(self, password: str | None = None) -> None:
+        """The handshake and what follows it; raises NotAdmitted."""
+        house = self._csms.house
+        handshake = Handshake(self.id, "test", (self.protocol,), password is not None)
+        decision = await house.provisioning.admit(handshake, password)
+        if not decision.admit:
+            raise NotAdmitted(decision)
+        gate = house.gate()
+        self.station = Station(
+            StationRef(self.id, self.protocol, connected=True),
+            DIALECTS[self.protocol],
+            fence=await house.switchboard.fence(self.id),
+            peer_address="test",
+            write=self._written,
+            drop=self._drop,
+            hold=self._hold,
+            ping=self._ping,
+            answer=gate.answer,
+            tell=gate.tell,
+            clock=self._csms.clock,
+            call_timeout_s=30.0,
+        )
+        house.switchboard.add(self.station)
+        await house.provisioning.connected(self.station)
+        house.tell(StationConnected(self.station.ref, house.now(), "test"))
+
+    def send(self, frame: str | list[Any]) -> None:
+        """A frame as it is."""
+        self.station.receive(frame if isinstance(frame, str) else json.dumps(frame))
+
+    def say(self, action: str, payload: dict[str, Any]) -> defer.Deferred[dict[str, Any]]:
+        """Send a call; the Deferred has the answer's payload, or Refused."""
+        id = f"s{next(self._ids)}"
+        answered: defer.Deferred[dict[str, Any]] = defer.Deferred()
+        self._waiting[id] = answered
+        self.send([2, id, action, payload])
+        return answered
+
+    async def boot(self) -> dict[str, Any]:
+        """Boot, in the words of the version."""
+        if self.protocol == "ocpp1.6":
+            return await self.say("BootNotification", {"chargePointVendor": "V", "chargePointModel": "M"})
+        charging_station = {"vendorName": "V", "model": "M"}
+        return await self.say("BootNotification", {"reason": "PowerUp", "chargingStation": charging_station})
+
+    async def heard(self, number: int = 1) -> list[Any]:
+        """The newest call of the CSMS, once so many have come that are not answered yet."""
+        await self._csms.settle(lambda: len(self.calls) >= number)
+        return self.calls[-1]
+
+    def answer(self, payload: dict[str, Any]) -> None:
+        """Answer the oldest call of the CSMS."""
+        self.send([3, self.calls.pop(0)[1], payload])
+
+    def refuse(self, code: str, description: str = "") -> None:
+        """Refuse the oldest call of the CSMS."""
+        self.send([4, self.calls.pop(0)[1], code, description, {}])
+
+    async def close(self) -> None:
+        """Lose the connection."""
+        house = self._csms.house
+        self.station.gone()
+        if await house.switchboard.remove(self.station):
+            house.tell(StationLost(self.station.ref, house.now(), "closed"))
+
+    def _written(self, frame: bytes) -> None:
+        message = json.loads(frame)
+        match message:
+            case [2, *_]:
+                self.calls.append(message)
+            case [3, id, payload] if id in self._waiting:
+                self._later(self._waiting.pop(id).callback, payload)
+            case [4, id, code, description, _] if id in self._waiting:
+                self._later(self._waiting.pop(id).errback, Refused(code, description))
+
+    def _later(self, call: Callable[[Any], None], what: object) -> None:
+        """As over a socket: the CSMS has finished with a message before the station hears of it."""
+        self._csms.reactor.callLater(0, call, what)
+
+    def _drop(self, reason: str) -> None:
+        self.dropped = reason
+
+    def _hold(self, held: bool) -> None:
+        self.held = held
+
+    def _ping(self) -> defer.Deferred[None]:
+        return defer.succeed(None) if self.alive else defer.Deferred()
+
+
+async def make_csms(folder: Path, *, site: str = "", clock: Clock | None = None) -> TestCsms:
+    """A running CSMS in a folder, from the text of a site file; stations that nobody knows are let in unless it says otherwise."""
+    from twisted.internet import reactor
+
+    file = folder / "csms.toml"
+    file.write_text(site if "[stations]" in site else f'{site}\n[stations]\nunknown = "accept"\n', "utf-8")
+    clock = clock or Clock()
+    settings = load_site(file)
+    start = clock.seconds()
+    now = lambda: NOON + timedelta(seconds=clock.seconds() - start)  # noqa: E731 - the wall clock that the timers move
+    house = House(settings, clock, now, store=Store(settings.database_file, reactor))
+    csms = TestCsms(house, clock, reactor)
+    await house.store.open()
+    await house.commands.recover()
+    await house.plugins.start()
+    house.presence.start()
+    house.billing.start()
+    return csms
