@@ -85,6 +85,7 @@ class Station:
         self.heartbeat_s: int | None = None
         self.skew_s: float | None = None
         self.reported: dict[tuple[int, int], float] = {}
+        self.boots = 0
         self._write = write
         self._drop = drop
         self._hold = hold

@@ -133,6 +133,7 @@ class FakeStation:
     def send(self, frame: str | list[Any]) -> None:
         """A frame as it is."""
         self.station.receive(frame if isinstance(frame, str) else json.dumps(frame))
+        self._csms.house.presence.seen(self.station)
 
     def say(self, action: str, payload: dict[str, Any]) -> defer.Deferred[dict[str, Any]]:
         """Send a call; the Deferred has the answer's payload, or Refused."""

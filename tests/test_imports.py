@@ -23,6 +23,9 @@ MAY: dict[str, str] = {
     "csms.api": "csms.config csms.facade csms.hookspecs csms.model",
     "csms.blocks": "csms.blocks csms.hooks csms.model csms.running csms.stations csms.store csms.switchboard "
     "csms.ocpp.dialect csms.ocpp.times",
+    # A raw call out is checked like a raw call in.
+    "csms.blocks.commands": "csms.blocks csms.hooks csms.model csms.running csms.stations csms.store csms.switchboard "
+    "csms.ocpp.dialect csms.ocpp.errors csms.ocpp.schemas",
     # The one block that takes a raw call in: it checks the words before any other block sees them.
     "csms.blocks.reception": "csms.blocks.outcome csms.hooks csms.model csms.stations csms.store "
     "csms.ocpp.dialect csms.ocpp.errors csms.ocpp.rpc csms.ocpp.schemas",

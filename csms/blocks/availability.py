@@ -7,7 +7,7 @@ silent one is the plugins' decision (``plan_status_check``), the asking is done 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from twisted.internet.interfaces import IReactorTime
@@ -36,6 +36,15 @@ FIRST_LOOK_S = 30.0
 
 Place = tuple[int, int]
 WHOLE_STATION: Place = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """One boot of one connection; the next one begins a watch of its own."""
+
+    station: Station
+    number: int
+    at: float
 
 
 class Availability:
@@ -84,21 +93,22 @@ class Availability:
     # Silence
 
     def on_event(self, event: object) -> None:
-        """After an accepted boot the watch begins; it ends with the connection."""
+        """After an accepted boot the watch begins; it ends with the next boot or with the connection."""
         if isinstance(event, StationBooted) and event.status is BootStatus.ACCEPTED:
             station = self._switchboard.station(event.station.id)
             if station is not None and self._hooks.has("plan_status_check"):
-                booted_at = self._clock.seconds()
-                self._later(FIRST_LOOK_S, lambda: self._begin_watch(station, booted_at))
+                boot = Boot(station, station.boots, self._clock.seconds())
+                self._later(FIRST_LOOK_S, lambda: self._begin_watch(boot))
 
-    async def _begin_watch(self, station: Station, booted_at: float) -> None:
-        connectors = await self._store.availability.list(station.id)
+    async def _begin_watch(self, boot: Boot) -> None:
+        connectors = await self._store.availability.list(boot.station.id)
         places = [(one.evse, one.connector) for one in connectors] or [WHOLE_STATION]
         for place in places:
-            await self._look(station, place, booted_at, 0)
+            await self._look(boot, place, 0)
 
-    async def _look(self, station: Station, place: Place, since: float, asked: int) -> None:
-        if self._switchboard.station(station.id) is not station:
+    async def _look(self, boot: Boot, place: Place, asked: int) -> None:
+        station, since = boot.station, boot.at
+        if self._switchboard.station(station.id) is not station or station.boots != boot.number:
             return
         heard = self._heard(station, place)
         known = heard is not None and heard >= since
@@ -115,7 +125,7 @@ class Availability:
             asked += 1
         elif known:
             asked = 0
-        self._later(plan.next_in_s, lambda: self._look(station, place, since, asked))
+        self._later(plan.next_in_s, lambda: self._look(boot, place, asked))
 
     def _heard(self, station: Station, place: Place) -> float | None:
         if place == WHOLE_STATION and station.reported:

@@ -33,6 +33,8 @@ from csms.model.provisioning import GetBaseReport, GetVariables, Reset, ResetPla
 from csms.model.station import StationRef
 from csms.model.transactions import GetTransactionStatus, RequestStartTransaction
 from csms.ocpp.dialect import Payload
+from csms.ocpp.errors import OcppError
+from csms.ocpp.schemas import check
 from csms.running import run_guarded
 from csms.stations import CommandFailed, Station, not_connected
 from csms.store import Store
@@ -156,6 +158,7 @@ class Commands:
             )
 
         if isinstance(command, RawCall):
+            _check(station, command)
             payload = await station.call(command.action, dict(command.payload), before=mark_sent)
             return CommandAnswer(accepted=True, status=str(payload.get("status", "")), payload=payload)
         return await station.send(command, before=mark_sent)
@@ -264,6 +267,14 @@ class Commands:
     def _ref(self, station: str) -> StationRef:
         connected = self._switchboard.station(station)
         return connected.ref if connected else StationRef(station)
+
+
+def _check(station: Station, call: RawCall) -> None:
+    """A raw call comes from rules and plugins too: what its schema refuses is not sent."""
+    try:
+        check(station.protocol, call.action, dict(call.payload))
+    except OcppError as wrong:
+        raise CommandFailed(CommandState.FAILED, wrong.code.value, wrong.description) from None
 
 
 def _numbered(command: object) -> object:

@@ -131,6 +131,7 @@ class Provisioning:
         )
         station.accepted = decision.status is BootStatus.ACCEPTED
         station.reported.clear()
+        station.boots += 1
         interval_s = self._interval(decision, record)
         station.heartbeat_s = interval_s if station.accepted else None
         answer = BootAnswer(decision.status, interval_s, received.at)
