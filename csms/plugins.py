@@ -72,6 +72,7 @@ class PluginHost:
         reader = SettingsReader(self._site)
         wanted = [(name, found) for name in self._site.plugins.enabled if (found := find(name, self._site, reader))]
         settings = {name: _settings(found, reader) for name, found in wanted}
+        self._look_for_slips([found.name for _, found in wanted], reader)
         reader.done()
         for name, found in wanted:
             try:
@@ -83,6 +84,19 @@ class PluginHost:
         self._check(reader)
         reader.done()
         self._resolve()
+
+    def _look_for_slips(self, names: list[str], reader: SettingsReader) -> None:
+        """A table of settings that no enabled plugin reads is a slip of the pen, or kept for a plugin that is switched off."""
+        for table in self._site.plugin_tables:
+            close = get_close_matches(table, names, 1)
+            if table in names:
+                continue
+            if close:
+                reader.mistake(
+                    ("plugins", table), f"no enabled plugin is called {table}", f"did you mean [plugins.{close[0]}]?"
+                )
+            else:
+                self.log.warn("[plugins.{table}] is not read: no enabled plugin is called so", table=table)
 
     def _register(self, found: Found, instance: Any) -> None:
         self._manager.register(instance, name=found.name)
