@@ -20,8 +20,6 @@ from csms.model.station import AdmitDecision, Handshake, StationRef
 from csms.model.transactions import Transaction
 
 if TYPE_CHECKING:
-    import click
-
     from csms.facade import ActionRegistry, ConditionRegistry, WebRegistry
 
 T = TypeVar("T")
@@ -41,7 +39,7 @@ DECISIONS = (
     "answer_call",
 )
 NEWS = ("on_event",)
-REGISTRATIONS = ("register_actions", "register_conditions", "register_web", "register_commands")
+REGISTRATIONS = ("register_actions", "register_conditions", "register_web")
 
 
 class CsmsHooks:
@@ -99,7 +97,3 @@ class CsmsHooks:
     @hookspec
     def register_web(self, site: WebRegistry) -> None:
         """Add resources below ``/plugins/<name>/`` of the API port: ``site(path, resource)``; they need the API's token too."""
-
-    @hookspec
-    def register_commands(self, cli: click.Group) -> None:
-        """Add commands to ``csms``."""

@@ -109,7 +109,7 @@ class House:
         self.presence = Presence(
             self.hooks, self.store, self.switchboard, reactor, now, offline_after=site.stations.offline_after
         )
-        self.reception = Reception(self.hooks, self._routes(), now)
+        self.reception = Reception(self.hooks, self._routes(), now, self.metrics)
         self._pruning = task.LoopingCall(self._prune)
         self._pruning.clock = reactor
         self.plugins.load(self.facade)

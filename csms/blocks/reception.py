@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Protocol
 
 from twisted.logger import Logger
 
@@ -24,13 +25,21 @@ from csms.store import Fenced, StoreFault
 BOOT = "BootNotification"
 
 
+class Tally(Protocol):
+    """Counts what is received, and what is refused."""
+
+    def message_in(self, action: str) -> None: ...
+    def call_error_out(self, code: str) -> None: ...
+
+
 class Reception:
     """Gives each call to the plugin or block that answers it."""
 
     log = Logger()
 
-    def __init__(self, hooks: Hooks, routes: Mapping[type, Handler], now: Callable[[], datetime]) -> None:
+    def __init__(self, hooks: Hooks, routes: Mapping[type, Handler], now: Callable[[], datetime], tally: Tally) -> None:
         self._hooks = hooks
+        self._tally = tally
         self._routes = routes
         self._now = now
         self._store_was_well = True
@@ -38,6 +47,7 @@ class Reception:
     async def answer(self, station: Station, call: Call) -> Reply:
         """The reply to one call; never raises."""
         received = Received(call.action, call.payload, self._now())
+        self._tally.message_in(call.action)
         try:
             reply = await self._reply(station, received)
         except OcppError as error:
@@ -48,6 +58,7 @@ class Reception:
                 code=error.code,
                 what=error.description,
             )
+            self._tally.call_error_out(error.code)
             return Reply(error=error)
         except Fenced:
             station.drop("a newer connection of this station is open")

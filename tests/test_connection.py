@@ -1,0 +1,184 @@
+"""The handshake and the socket, over a transport in memory."""
+
+from __future__ import annotations
+
+import base64
+import struct
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_twisted
+from twisted.internet import defer
+from twisted.internet.address import IPv4Address
+from twisted.internet.testing import StringTransport
+
+from csms.connection import station_factory
+from csms.testing import TestCsms, make_csms
+
+Make = Callable[..., Awaitable[TestCsms]]
+KEY = "x3JJHMbDL1EzLkh9GBhXDw=="
+
+
+class Socket:
+    """A client's side in bytes."""
+
+    def __init__(self, csms: TestCsms) -> None:
+        self.csms = csms
+        factory = station_factory(csms.house.gate(), csms.clock)
+        factory._batched_timer = FakeTimer(csms.clock)
+        self.protocol = factory.buildProtocol(IPv4Address("TCP", "192.0.2.9", 1234))
+        self.transport = StringTransport(peerAddress=IPv4Address("TCP", "192.0.2.9", 1234))
+        self.transport.abortConnection = self.transport.loseConnection = lambda *_: None
+        self.transport.unregisterProducer = lambda: None
+        self.protocol.makeConnection(self.transport)
+
+    async def ask(self, path: str, *, protocols: str | None = "ocpp2.0.1", password: str | None = None) -> str:
+        """The head of the answer to a handshake."""
+        lines = [f"GET {path} HTTP/1.1", "Host: x", "Upgrade: websocket", "Connection: Upgrade"]
+        lines += [f"Sec-WebSocket-Key: {KEY}", "Sec-WebSocket-Version: 13"]
+        if protocols is not None:
+            lines.append(f"Sec-WebSocket-Protocol: {protocols}")
+        if password is not None:
+            user = path.rpartition("/")[2]
+            lines.append("Authorization: Basic " + base64.b64encode(f"{user}:{password}".encode()).decode())
+        self.protocol.dataReceived(("\r\n".join(lines) + "\r\n\r\n").encode())
+        await self.csms.settle(lambda: b"\r\n\r\n" in self.transport.value())
+        return self.transport.value().decode("latin-1")
+
+    def send(self, text: str) -> None:
+        payload = text.encode()
+        head = (
+            bytes((0x81, 0x80 | len(payload))) if len(payload) < 126 else struct.pack("!BBH", 0x81, 0xFE, len(payload))
+        )
+        self.protocol.dataReceived(head + b"\0\0\0\0" + payload)
+
+    def close(self) -> None:
+        from twisted.internet.error import ConnectionDone
+        from twisted.python.failure import Failure
+
+        self.protocol.connectionLost(Failure(ConnectionDone()))
+
+
+class FakeTimer:
+    """Autobahn's timers on the clock of the test."""
+
+    def __init__(self, clock: Any) -> None:
+        self._clock = clock
+
+    def call_later(self, seconds: float, call: Callable[[], None]) -> Any:
+        return self._clock.callLater(seconds, call)
+
+
+@pytest.fixture
+def make(tmp_path: Path, installed_plugins: None) -> Iterator[Make]:
+    made: list[TestCsms] = []
+
+    async def start(site: str = "") -> TestCsms:
+        made.append(await make_csms(tmp_path, site=site))
+        return made[-1]
+
+    yield start
+    for csms in made:
+        pytest_twisted.blockon(defer.Deferred.fromCoroutine(csms.close()))
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_station_connects_with_the_subprotocol_we_like_best(make: Make) -> None:
+    csms = await make()
+    head = await Socket(csms).ask("/ocpp/CS1", protocols="ocpp1.6, ocpp2.0.1")
+    assert head.startswith("HTTP/1.1 101")
+    assert "Sec-WebSocket-Protocol: ocpp2.0.1" in head
+    await csms.settle(lambda: csms.house.switchboard.count)
+    assert csms.house.switchboard.station("CS1") is not None
+
+
+@pytest.mark.parametrize("path", ["/ocpp/a%2Fb", "/ocpp/%00", "/ocpp/" + "x" * 300, "/ocpp/a:b", "/wrong/CS1", "/"])
+@pytest_twisted.ensureDeferred
+async def test_what_is_no_identity_is_404(make: Make, path: str) -> None:
+    csms = await make()
+    assert (await Socket(csms).ask(path)).startswith("HTTP/1.1 404")
+    assert await csms.house.store.stations.list() == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_wrong_password_is_401_with_a_challenge(make: Make) -> None:
+    csms = await make()
+    await csms.house.provisioning.provision("CS1", password="s" * 20)
+    for password in (None, "wrong"):
+        head = await Socket(csms).ask("/ocpp/CS1", password=password)
+        assert head.startswith("HTTP/1.1 401")
+        assert 'WWW-Authenticate: Basic realm="csms"' in head
+    assert (await Socket(csms).ask("/ocpp/CS1", password="s" * 20)).startswith("HTTP/1.1 101")
+
+
+@pytest_twisted.ensureDeferred
+async def test_without_a_common_subprotocol_the_handshake_is_finished_and_closed(make: Make) -> None:
+    csms = await make()
+    socket = Socket(csms)
+    head = await socket.ask("/ocpp/CS1", protocols="ocpp1.5")
+    assert head.startswith("HTTP/1.1 101")
+    assert "Sec-WebSocket-Protocol" not in head
+    await csms.settle(lambda: b"no common OCPP subprotocol" in socket.transport.value())
+    assert b"no common OCPP subprotocol" in socket.transport.value()
+    assert csms.house.switchboard.count == 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_endless_header_is_refused(make: Make) -> None:
+    csms = await make()
+    socket = Socket(csms)
+    socket.protocol.dataReceived(b"GET /ocpp/CS1 HTTP/1.1\r\nX: " + b"x" * 20_000)
+    assert socket.transport.value().startswith(b"HTTP/1.1 431")
+
+
+@pytest_twisted.ensureDeferred
+async def test_whole_split_and_joined_frames_are_read_alike(make: Make) -> None:
+    csms = await make()
+    socket = Socket(csms)
+    await socket.ask("/ocpp/CS1")
+    await csms.settle(lambda: csms.house.switchboard.count)
+    boot = '[2,"%d","BootNotification",{"reason":"PowerUp","chargingStation":{"model":"M","vendorName":"V"}}]'
+    for number in (1, 2, 3):
+        text = (boot % number).encode()
+        frame = bytes((0x81, 0x80 | len(text))) + b"\0\0\0\0" + text
+        match number:
+            case 1:
+                socket.protocol.dataReceived(frame)
+            case 2:
+                for byte in frame:
+                    socket.protocol.dataReceived(bytes((byte,)))
+            case _:
+                socket.protocol.dataReceived(frame + frame.replace(b'"3"', b'"4"'))
+    await csms.settle(lambda: socket.transport.value().count(b"Accepted") == 4)
+    assert socket.transport.value().count(b'"Accepted"') == 4
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_second_socket_is_refused_while_the_first_answers_pings(make: Make) -> None:
+    csms = await make()
+    first, second = Socket(csms), Socket(csms)
+    await first.ask("/ocpp/CS1")
+    await csms.settle(lambda: csms.house.switchboard.count)
+    asking = defer.Deferred.fromCoroutine(second.ask("/ocpp/CS1"))
+    await csms.settle(lambda: b"\x89\x04csms" in first.transport.value())
+    first.protocol.dataReceived(b"\x8a\x84\0\0\0\0csms")
+    assert (await asking).startswith("HTTP/1.1 409")
+    assert csms.house.switchboard.station("CS1") is first.protocol.station
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_second_socket_replaces_a_dead_one_and_its_late_close_changes_nothing(make: Make) -> None:
+    csms = await make()
+    first, second = Socket(csms), Socket(csms)
+    await first.ask("/ocpp/CS1")
+    await csms.settle(lambda: csms.house.switchboard.count)
+    asking = defer.Deferred.fromCoroutine(second.ask("/ocpp/CS1"))
+    await csms.settle(lambda: b"\x89\x04csms" in first.transport.value())
+    await csms.advance(3)
+    assert (await asking).startswith("HTTP/1.1 101")
+    await csms.settle(lambda: csms.house.switchboard.station("CS1") is second.protocol.station)
+    first.close()
+    await csms.settle()
+    assert csms.house.switchboard.station("CS1") is second.protocol.station
