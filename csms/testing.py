@@ -1,8 +1,8 @@
 """The kit for tests of plugins, and for our own: a whole CSMS without a socket, on a clock that stands still, and a station to talk to it.
 
-    csms = await make_csms(tmp_path, site='[plugins]\\nenabled = ["./night.py"]')
-    station = await csms.station("CS1")
-    answer = await station.say("Authorize", {"idToken": {"idToken": "A1", "type": "ISO14443"}})
+    async with running_csms(tmp_path, site='[plugins]\\nenabled = ["./night.py"]') as csms:
+        station = await csms.station("CS1")
+        answer = await station.say("Authorize", {"idToken": {"idToken": "A1", "type": "ISO14443"}})
 
 The database is real (SQLite in the folder given), so a running reactor is needed: pytest-twisted gives one. Timers move only by ``advance``.
 """
@@ -10,7 +10,8 @@ The database is real (SQLite in the folder given), so a running reactor is neede
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -212,3 +213,13 @@ async def make_csms(folder: Path, *, site: str = "", clock: Clock | None = None)
     house.presence.start()
     house.billing.start()
     return csms
+
+
+@asynccontextmanager
+async def running_csms(folder: Path, *, site: str = "") -> AsyncIterator[TestCsms]:
+    """As ``make_csms``, and closed at the end, however the test ends."""
+    csms = await make_csms(folder, site=site)
+    try:
+        yield csms
+    finally:
+        await csms.close()
