@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import pytest_twisted
+from block_kit import Make
 from twisted.internet import defer
 
 from csms.testing import TestCsms, make_csms
-
-Make = Callable[..., Awaitable[TestCsms]]
 
 
 @pytest.fixture

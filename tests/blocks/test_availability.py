@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest_twisted
-from conftest import Make
+from block_kit import Make
 
 from csms.model.availability import StatusChanged, StatusMissing
 from csms.model.monitoring import AlertGap, AlertReceived, NoticeReceived

@@ -6,8 +6,8 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest_twisted
-from conftest import Make
-from words import event
+from block_kit import Make
+from block_words import event
 
 from csms.model.billing import BillIssued, BillStatus
 

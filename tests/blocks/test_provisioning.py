@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import pytest_twisted
-from conftest import Make
+from block_kit import Make
 from twisted.internet import defer
 
 from csms.blocks.provisioning import hash_password, password_matches

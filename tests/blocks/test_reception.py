@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import pytest_twisted
-from conftest import Make
+from block_kit import Make
 
 from csms.hooks import Breaker, Implementation
 from csms.model.provisioning import Heartbeat

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import pytest_twisted
-from conftest import Make
-from words import event, start16, stop16
+from block_kit import Make
+from block_words import event, start16, stop16
 
 from csms.model.authorization import AuthorizationStatus, IdToken, TokenRecord
 from csms.model.metering import MeterValuesReceived

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import pytest_twisted
-from conftest import Make
+from block_kit import Make
+from block_words import event, start16, stop16
 from twisted.internet import defer
-from words import event, start16, stop16
 
 from csms.model.authorization import IdToken, TokenRecord
 from csms.model.availability import ChangeAvailability, TriggerMessage
