@@ -28,6 +28,10 @@ from csms.web import api_site
 ReactorBase.seconds = staticmethod(time.monotonic)
 
 
+GC_THRESHOLDS = (20_000, 20, 50)
+"""Hardly anything here makes cycles, and a busy turn has thousands of objects alive: look for cycles less often than Python's 700."""
+
+
 class Options(usage.Options):
     """``twistd csms [--site FILE]``."""
 
@@ -79,6 +83,7 @@ class CsmsService(Service):
         await self._listen(self._site.api.listen, api, "the API")
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
         self._announce()
 
     async def _listen(self, description: str, factory: Any, who: str) -> None:

@@ -22,7 +22,8 @@ MAY: dict[str, str] = {
     "csms.addresses": "",
     "csms.api": "csms.config csms.facade csms.hookspecs csms.model",
     "csms.blocks": "csms.blocks csms.hooks csms.model csms.running csms.stations csms.store csms.switchboard "
-    "csms.ocpp.dialect csms.ocpp.times",
+    "csms.ocpp.times",
+    "csms.blocks.outcome": "csms.stations csms.ocpp.dialect csms.ocpp.rpc",
     # A raw call out is checked like a raw call in.
     "csms.blocks.commands": "csms.blocks csms.hooks csms.model csms.running csms.stations csms.store csms.switchboard "
     "csms.ocpp.dialect csms.ocpp.errors csms.ocpp.schemas",
@@ -77,7 +78,7 @@ LIBRARIES: dict[str, str] = {
     "click": "csms.cli",
     "rich": "csms.cli",
     "jsonschema_rs": "csms.ocpp.schemas",
-    "orjson": "csms.blocks csms.ocpp csms.store csms.web",
+    "orjson": "csms.ocpp csms.store csms.web",
     "zope": "csms.socket_care csms.web",
     "twisted": "csms.blocks csms.cli csms.connection csms.facade csms.hooks csms.house csms.plugins csms.running csms.sim "
     "csms.socket_care csms.stations csms.store csms.tap csms.testing csms.web csms_plugins twisted.plugins",

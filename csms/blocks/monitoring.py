@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import orjson
-
 from csms.blocks.availability import Availability
 from csms.blocks.outcome import Outcome, Received
 from csms.model.availability import ConnectorStatus, StatusNotification
@@ -45,7 +43,7 @@ class Monitoring:
 
     async def notice(self, station: Station, notice: Notice, received: Received) -> Outcome:
         """Keep a message that has no policy of its own."""
-        body = orjson.dumps(received.payload)
+        body = received.body
         await self._store.notices.record(station.id, station.fence, notice.kind, body, received.at)
         return Outcome(Acknowledged(), (NoticeReceived(station.ref, received.at, notice),))
 

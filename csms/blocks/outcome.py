@@ -8,16 +8,31 @@ from datetime import datetime
 from typing import Any
 
 from csms.ocpp.dialect import Payload
+from csms.ocpp.rpc import Call
 from csms.stations import Station
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """How a request came: its action and payload on the wire, unchanged, and when (aware UTC)."""
+    """How a request came: the call as it stood on the wire, and when (aware UTC)."""
 
-    action: str
-    payload: Payload
+    call: Call
     at: datetime
+
+    @property
+    def action(self) -> str:
+        """The action on the wire."""
+        return self.call.action
+
+    @property
+    def payload(self) -> Payload:
+        """The payload on the wire, parsed."""
+        return self.call.payload
+
+    @property
+    def body(self) -> bytes:
+        """The payload on the wire, unchanged: the evidence that is kept."""
+        return self.call.body
 
 
 @dataclass(frozen=True, slots=True)

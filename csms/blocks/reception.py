@@ -46,7 +46,7 @@ class Reception:
 
     async def answer(self, station: Station, call: Call) -> Reply:
         """The reply to one call; never raises."""
-        received = Received(call.action, call.payload, self._now())
+        received = Received(call, self._now())
         self._tally.message_in(call.action)
         try:
             reply = await self._reply(station, received)

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-import orjson
-
 from csms.blocks.authorization import AuthorizationBlock, Judged
 from csms.blocks.outcome import Outcome, Received
 from csms.blocks.provisioning import Provisioning
@@ -48,7 +46,7 @@ class Transactions:
             station.protocol,
             received.action,
             event,
-            orjson.dumps(received.payload),
+            received.body,
             received.at,
             authorization=judged.authorization.status.value if judged else "",
         )
@@ -86,7 +84,7 @@ class Transactions:
 
     async def meter_values(self, station: Station, values: MeterValues, received: Received) -> Outcome:
         """Telemetry outside a transaction: kept, told, never billed."""
-        body = orjson.dumps(received.payload)
+        body = received.body
         await self._store.telemetry.record(station.id, station.fence, values.evse, body, received.at)
         news = MeterValuesReceived(station.ref, received.at, values.evse, values.values)
         return Outcome(Acknowledged(), (news,))

@@ -13,7 +13,7 @@ mistake always. An answer is never answered: a bad one to our call is that call'
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from csms.ocpp.errors import MAX_DESCRIPTION, V16, V21, V201, ErrorCode, OcppError, printable, spell
@@ -39,6 +39,15 @@ class Call:
     id: str
     action: str
     payload: Payload
+    frame: bytes = field(default=b"", compare=False, repr=False)
+
+    @property
+    def body(self) -> bytes:
+        """The payload's JSON as it stood on the wire, every digit and sign of it, for those who keep evidence."""
+        # The action is known and the id cannot hold an unescaped quote, so no brace stands between the action's name and the payload.
+        named = self.frame.find(b'"%s"' % self.action.encode())
+        start = self.frame.find(b"{", named)
+        return self.frame[start : self.frame.rfind(b"}") + 1] if named > 0 and start > 0 else dumps(self.payload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +123,7 @@ class Peer:
         if type(kind) is not int:
             return self._unreadable("the message type is not an integer")
         if kind == CALL:
-            return self._called(message)
+            return self._called(message, frame.encode() if isinstance(frame, str) else frame)
         if kind == RESULT:
             return self._answered(message)
         if kind == ERROR:
@@ -144,7 +153,7 @@ class Peer:
 
     # Coming in
 
-    def _called(self, message: list[Any]) -> Received:
+    def _called(self, message: list[Any], frame: bytes) -> Received:
         id = _readable_id(message)
         if id is None:
             return self._unreadable(f"the message id is not a text of 1 to {MAX_ID} characters")
@@ -155,7 +164,7 @@ class Peer:
             self._schemas.check(action, payload)
         except OcppError as error:
             return Garbled(error.code, error.description, self._error_frame(id, error))
-        return Call(id, action, payload)
+        return Call(id, action, payload, frame)
 
     def _sent(self, message: list[Any]) -> Received:
         try:

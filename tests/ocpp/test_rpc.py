@@ -301,3 +301,15 @@ def test_events_are_frozen() -> None:
 def test_unknown_protocol_is_a_mistake_of_ours() -> None:
     with pytest.raises(KeyError):
         Peer("ocpp1.5")
+
+
+@pytest.mark.parametrize("id", ["7", "Heartbeat", "{", 'a\\"b', "}{"])
+def test_the_body_is_the_payload_as_it_stood_on_the_wire(id: str) -> None:
+    frame = '[2 , "' + id + '","DataTransfer" ,{"vendorId":"x" , "data":{"n":1.10}} ]'
+    call = Peer(V201).receive(frame)
+    assert isinstance(call, Call)
+    assert call.body == b'{"vendorId":"x" , "data":{"n":1.10}}'
+
+
+def test_the_body_of_a_call_without_a_frame_is_written() -> None:
+    assert Call("7", "Heartbeat", {}).body == b"{}"
