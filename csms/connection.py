@@ -24,7 +24,7 @@ from csms.blocks.provisioning import Provisioning
 from csms.hooks import Hooks
 from csms.model.station import Handshake, StationConnected, StationLost, StationRef
 from csms.ocpp.dialect import Dialect
-from csms.socket_care import Brake, Limits, RefusedIdentity, basic_credentials, identity
+from csms.socket_care import Brake, Limits, RefusedIdentity, basic_credentials, identity, write_now
 from csms.stations import Answerer, Station
 from csms.switchboard import Switchboard
 
@@ -239,7 +239,7 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
 
     def _write(self, frame: bytes) -> None:
         if self.plain and self.state == self.STATE_OPEN:
-            self.transport.write(frames.unmasked(frame))
+            write_now(self.transport, frames.unmasked(frame))
         else:
             self.sendMessage(frame)
         self.gate.logged(self.name, "out", frame)

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.internet.tcp import Server
 from zope.interface import implementer
 
 MAX_ID = 48
@@ -117,3 +118,22 @@ class Brake:
         if self._cut is not None and self._cut.active():
             self._cut.cancel()
         self._cut = None
+
+
+def write_now(transport: Any, data: bytes) -> None:
+    """Write without waiting for the reactor's next turn, where that is possible: a plain TCP connection with nothing waiting to be sent.
+
+    Saves two system calls and a turn for each answer. Whatever cannot be sent at once goes the usual way, in order.
+    """
+    sent = transport.writeSomeData(data) if _idle(transport) else 0
+    if not isinstance(sent, int):
+        # The connection is lost; writing in the usual way lets Twisted find out and say so.
+        sent = 0
+    if sent < len(data):
+        transport.write(data[sent:])
+
+
+def _idle(transport: Any) -> bool:
+    if type(transport) is not Server or transport.TLS or transport.disconnecting or not transport.connected:
+        return False
+    return not transport.dataBuffer and not transport._tempDataBuffer
