@@ -30,7 +30,7 @@ from csms.model.availability import (
     TriggerMessage,
     UnlockConnector,
 )
-from csms.model.billing import Bill, BillIssued, BillLine, BillStatus, Price
+from csms.model.billing import Bill, BillIssued, BillLine, BillStatus, Price, TariffChoice, TariffQuestion
 from csms.model.commands import (
     CommandAnswer,
     CommandClosed,
@@ -146,6 +146,8 @@ __all__ = [
     "StatusCheckPlan",
     "StatusMissing",
     "StatusSilence",
+    "TariffChoice",
+    "TariffQuestion",
     "TokenAuthorized",
     "TokenRecord",
     "Transaction",

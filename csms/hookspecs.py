@@ -13,7 +13,7 @@ import pluggy
 
 from csms.model.authorization import Authorization, AuthorizationRequest
 from csms.model.availability import StatusCheckPlan, StatusSilence
-from csms.model.billing import Price
+from csms.model.billing import Price, TariffChoice, TariffQuestion
 from csms.model.commands import CommandFailure, RetryPlan
 from csms.model.provisioning import BootDecision, BootNotification, Reset, ResetPlan
 from csms.model.station import AdmitDecision, Handshake, StationRef
@@ -35,6 +35,7 @@ DECISIONS = (
     "plan_reset",
     "plan_status_check",
     "plan_retry",
+    "choose_tariff",
     "price",
     "answer_call",
 )
@@ -70,8 +71,12 @@ class CsmsHooks:
         """Send a command again that failed? Default: no. Never asked for commands that must not be repeated blindly."""
 
     @hookspec
-    def price(self, transaction: Transaction) -> Maybe[Price]:
-        """What does this transaction cost so far? Default: no bill is written."""
+    def choose_tariff(self, question: TariffQuestion) -> Maybe[TariffChoice]:
+        """Which tariff prices this transaction? Default: ``price`` is asked without a choice, and takes its own standard."""
+
+    @hookspec
+    def price(self, transaction: Transaction, choice: TariffChoice | None) -> Maybe[Price]:
+        """What does this transaction cost so far, with the tariff that was chosen? Default: no bill is written."""
 
     @hookspec
     def answer_call(

@@ -37,6 +37,8 @@ from csms.api import (
     StationRef,
     StatusCheckPlan,
     StatusSilence,
+    TariffChoice,
+    TariffQuestion,
     Transaction,
     WebRegistry,
 )
@@ -54,6 +56,7 @@ KNOWN = (*hookspecs.DECISIONS, *hookspecs.NEWS, *hookspecs.REGISTRATIONS)
 NAMES: dict[str, Any] = {name: getattr(csms.api, name) for name in csms.api.__all__}
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 CS1 = StationRef("CS1", "ocpp2.0.1")
+CHARGE = Transaction(1, "CS1", "T1", Completeness.COMPLETE)
 
 ANSWERS: dict[str, tuple[dict[str, Any], type]] = {
     "admit_station": ({"handshake": Handshake("CS1", "10.0.0.1", ("ocpp2.0.1",))}, AdmitDecision),
@@ -65,7 +68,8 @@ ANSWERS: dict[str, tuple[dict[str, Any], type]] = {
         {"failure": CommandFailure(CS1, "GetVariables", CommandState.TIMED_OUT, "late", 1, idempotent=True)},
         RetryPlan,
     ),
-    "price": ({"transaction": Transaction(1, "CS1", "T1", Completeness.COMPLETE)}, Price),
+    "choose_tariff": ({"question": TariffQuestion(CS1, CHARGE, datetime(2026, 3, 1, tzinfo=UTC))}, TariffChoice),
+    "price": ({"transaction": CHARGE}, Price),
     "answer_call": ({"station": CS1, "action": "DataTransfer", "payload": {"vendorId": "com.acme"}}, dict),
 }
 """For each decision: a question on which the example in the docs has an opinion, and the type of its answer."""

@@ -14,7 +14,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from csms.hooks import Hooks
-from csms.model.billing import Bill, BillIssued, BillStatus
+from csms.model.billing import Bill, BillIssued, BillStatus, TariffChoice, TariffQuestion
 from csms.model.station import StationRef
 from csms.model.transactions import Completeness, Transaction, TransactionEnded
 from csms.running import run_guarded
@@ -80,7 +80,8 @@ class BillingBlock:
             self._clock.callLater(0, self._sweep_guarded)
 
     async def _bill(self, transaction: Transaction, revision: int) -> None:
-        answer = await self._hooks.ask("price", transaction=transaction)
+        choice = await self._choice(transaction)
+        answer = await self._hooks.ask("price", transaction=transaction, choice=choice)
         if answer is None:
             return
         complete = transaction.completeness is Completeness.COMPLETE and not transaction.review
@@ -99,3 +100,24 @@ class BillingBlock:
         )
         await self._store.bills.put(bill, revision)
         self._hooks.tell(BillIssued(StationRef(transaction.station), bill.issued_at, bill))
+
+    async def _choice(self, transaction: Transaction) -> TariffChoice | None:
+        """The tariff that the plugins choose for a transaction, if any does."""
+        if not self._hooks.has("choose_tariff"):
+            return None
+        token = await self._store.tokens.get(transaction.id_token) if transaction.id_token else None
+        question = TariffQuestion(
+            await self._station(transaction.station),
+            transaction,
+            transaction.started_at or transaction.last_event_at or self._now(),
+            token.group if token else None,
+        )
+        answer = await self._hooks.ask("choose_tariff", question=question)
+        chosen: TariffChoice | None = answer.value if answer else None
+        return chosen
+
+    async def _station(self, id: str) -> StationRef:
+        record = await self._store.stations.get(id)
+        if record is None:
+            return StationRef(id)
+        return StationRef(id, record.protocol, record.vendor, record.model, record.firmware, record.online)

@@ -8,7 +8,9 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from csms.model.authorization import IdToken
 from csms.model.station import StationRef
+from csms.model.transactions import Transaction
 
 
 class BillStatus(StrEnum):
@@ -16,6 +18,24 @@ class BillStatus(StrEnum):
 
     PROVISIONAL = "provisional"
     FINAL = "final"
+
+
+@dataclass(frozen=True, slots=True)
+class TariffQuestion:
+    """Which tariff prices this transaction? ``at`` is the moment that counts (its start), ``group`` the token's group where it is known."""
+
+    station: StationRef
+    transaction: Transaction
+    at: datetime
+    group: IdToken | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TariffChoice:
+    """Answer to ``choose_tariff``: a tariff's name, and why."""
+
+    tariff: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

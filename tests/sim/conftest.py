@@ -9,10 +9,10 @@ from random import Random
 from typing import Any
 
 import pytest
-from csms.ocpp.schemas import check
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.task import Clock
 
+from csms.ocpp.schemas import check
 from csms.sim.assembly import make_station
 from csms.sim.command import SimOptions, SimResult, simulate
 from csms.sim.station import Station
