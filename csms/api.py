@@ -6,8 +6,19 @@ A plugin is a class with an optional nested frozen dataclass ``Settings``, built
 
 from __future__ import annotations
 
-from csms.config import Duration, SiteFileError
-from csms.facade import Action, ActionRegistry, ConditionRegistry, Csms, WebRegistry
+from csms.config import Duration, NotToml, Positions, Problem, SiteFileError, key_text, parsed
+from csms.facade import (
+    Action,
+    ActionRegistry,
+    ConditionRegistry,
+    Csms,
+    EventRegistry,
+    PluginFailed,
+    PresetRegistry,
+    QuestionKind,
+    QuestionRegistry,
+    WebRegistry,
+)
 from csms.hookspecs import hookimpl
 from csms.model.authorization import (
     Authorization,
@@ -114,6 +125,7 @@ __all__ = [
     "DataTransfer",
     "Duration",
     "EventData",
+    "EventRegistry",
     "EventType",
     "GetBaseReport",
     "GetTransactionStatus",
@@ -122,10 +134,17 @@ __all__ = [
     "IdToken",
     "MeterValue",
     "MeterValuesReceived",
+    "NotToml",
     "Notice",
     "NoticeReceived",
+    "PluginFailed",
+    "Positions",
+    "PresetRegistry",
     "Price",
+    "Problem",
     "Purpose",
+    "QuestionKind",
+    "QuestionRegistry",
     "RawCall",
     "ReportReceived",
     "RequestStartTransaction",
@@ -161,4 +180,6 @@ __all__ = [
     "VariableValue",
     "WebRegistry",
     "hookimpl",
+    "key_text",
+    "parsed",
 ]

@@ -12,14 +12,17 @@ from typing import Any
 
 from csms.settings import DEFAULT_PLUGINS, TABLES, Api, Database, Duration, Plugins, Server, Site, SiteInfo, Stations
 from csms.settings_reader import SettingsReader, adapter, meant
-from csms.site_problems import Problem, SiteFileError
+from csms.site_problems import Problem, SiteFileError, key_text
 from csms.toml_mistakes import NotToml, parsed
+from csms.toml_positions import Positions
 
 __all__ = [
     "Api",
     "Database",
     "Duration",
+    "NotToml",
     "Plugins",
+    "Positions",
     "Problem",
     "Server",
     "SettingsReader",
@@ -27,7 +30,9 @@ __all__ = [
     "SiteFileError",
     "SiteInfo",
     "Stations",
+    "key_text",
     "load_site",
+    "parsed",
     "site_schema",
     "starter",
     "write_starter",

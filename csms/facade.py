@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -35,6 +36,7 @@ class Readers(Protocol):
         self, *, station: str | None = None, token: IdToken | None = None
     ) -> Sequence[Transaction]: ...
     async def bill(self, transaction: int) -> Bill | None: ...
+    async def command_of(self, origin: str) -> CommandRecord | None: ...
 
 
 class Sender(Protocol):
@@ -47,12 +49,43 @@ class Sender(Protocol):
     async def __call__(self, station: str, command: object, *, origin: str) -> CommandRecord: ...
 
 
+class OcppWords(Protocol):
+    """What OCPP says, for those who check messages before they are sent."""
+
+    @property
+    def protocols(self) -> Sequence[str]:
+        """The versions that this site speaks."""
+
+    def calls(self, protocol: str) -> frozenset[str]:
+        """The actions of a version that the CSMS may send to a station."""
+
+    def heard(self, protocol: str) -> frozenset[str]:
+        """The actions of a version that a station may send."""
+
+    def schema(self, protocol: str, action: str) -> Mapping[str, Any] | None:
+        """The JSON Schema of an action's request; None where the version has no such action."""
+
+
+class PluginFailed(Exception):
+    """A plugin that was asked by name is not there, raised, or was late; the text says which."""
+
+
+class Consult(Protocol):
+    """Asks one plugin by name; None when it has no opinion, PluginFailed when it cannot say."""
+
+    async def __call__(self, plugin: str, hook: str, timeout_s: float, **question: Any) -> Any: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Csms:
     """The facade. ``now`` is aware UTC; ``clock`` is for timers only; ``folder`` is where relative paths of the site file start.
 
     ``keep`` and ``kept`` store small texts of the plugin that outlive a restart; ``take`` stores a text only if the key is new and says
-    whether it was (single use, once-only).
+    whether it was (single use, once-only). ``keep_all`` stores and forgets (None) many in one transaction; ``kept_under`` finds all whose
+    keys begin alike.
+
+    ``ask`` puts a question of the plugin's own to whoever answers it, such as flow rules. ``answerers`` are the plugins that answer a hook,
+    in order, and ``consult`` asks one of them. ``listen`` names anew the kinds of news that the plugin wants.
     """
 
     plugin: str
@@ -68,9 +101,19 @@ class Csms:
     connected: Callable[[], Sequence[StationRef]]
     keep: Callable[[str, str], Awaitable[None]]
     kept: Callable[[str], Awaitable[str | None]]
+    keep_all: Callable[[Mapping[str, str | None]], Awaitable[None]]
+    kept_under: Callable[[str], Awaitable[Mapping[str, str]]]
     take: Callable[[str, str], Awaitable[bool]]
+    ask: Callable[[str, object], Awaitable[Mapping[str, Any] | None]]
+    consult: Consult
+    answerers: Callable[[str], Sequence[str]]
+    listen: Callable[[tuple[type, ...]], None]
+    ocpp: OcppWords
     actions: Callable[[], Mapping[str, Action]]
     conditions: Callable[[], Mapping[str, Callable[..., Any]]]
+    events: Callable[[], Mapping[str, type]]
+    questions: Callable[[], Mapping[str, QuestionKind]]
+    presets: Callable[[], Sequence[Traversable]]
 
     def later(self, seconds: float, call: Callable[[], Awaitable[Any] | None]) -> IDelayedCall:
         """Run something once, after so many seconds; faults are logged with the plugin's name."""
@@ -84,12 +127,17 @@ class Csms:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something flow rules can do: ``run(arguments)`` gives a JSON-able result; ``idempotent`` ones may be repeated after a crash."""
+    """Something flow rules can do: ``run(arguments)`` gives a JSON-able result; ``idempotent`` ones may be repeated after a crash.
+
+    An idempotent action may take a second argument, the effect's id: the same one when the same effect is tried again. ``told`` says in words
+    what it would do, for a dry run.
+    """
 
     name: str
-    run: Callable[[Mapping[str, Any]], Awaitable[Any] | Any]
+    run: Callable[..., Awaitable[Any] | Any]
     idempotent: bool = False
     arguments: Mapping[str, Any] | None = None
+    told: Callable[[Mapping[str, Any]], str] | None = None
 
 
 @dataclass(slots=True)
@@ -102,14 +150,15 @@ class ActionRegistry:
     def __call__(
         self,
         name: str,
-        run: Callable[[Mapping[str, Any]], Awaitable[Any] | Any],
+        run: Callable[..., Awaitable[Any] | Any],
         *,
         idempotent: bool = False,
         arguments: Mapping[str, Any] | None = None,
+        told: Callable[[Mapping[str, Any]], str] | None = None,
     ) -> None:
-        """Offer one action; ``arguments`` is a JSON Schema of what it takes."""
+        """Offer one action; ``arguments`` is a JSON Schema of what it takes, ``told`` says what it would do."""
         full = f"{self.plugin}.{name}"
-        self.found[full] = Action(full, run, idempotent, arguments)
+        self.found[full] = Action(full, run, idempotent, arguments, told)
 
 
 @dataclass(slots=True)
@@ -122,6 +171,52 @@ class ConditionRegistry:
     def __call__(self, name: str, function: Callable[..., Any]) -> None:
         """Offer one function; it must be pure and quick."""
         self.found[name] = function
+
+
+@dataclass(slots=True)
+class EventRegistry:
+    """Collects kinds of news for flow rules as ``<plugin>.<name>``."""
+
+    plugin: str
+    found: dict[str, type] = field(default_factory=dict)
+
+    def __call__(self, name: str, kind: type) -> None:
+        """Offer one kind: a dataclass with ``station`` and ``at``, told by ``csms.tell``."""
+        self.found[f"{self.plugin}.{name}"] = kind
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionKind:
+    """A question of a plugin that flow rules may answer: the dataclasses of what is asked and of what is answered."""
+
+    name: str
+    asked: type
+    answered: type
+
+
+@dataclass(slots=True)
+class QuestionRegistry:
+    """Collects questions for flow rules as ``<plugin>.<name>``."""
+
+    plugin: str
+    found: dict[str, QuestionKind] = field(default_factory=dict)
+
+    def __call__(self, name: str, asked: type, answered: type) -> None:
+        """Offer one question; it is asked by ``csms.ask(full_name, question)``."""
+        full = f"{self.plugin}.{name}"
+        self.found[full] = QuestionKind(full, asked, answered)
+
+
+@dataclass(slots=True)
+class PresetRegistry:
+    """Collects folders with presets of flow rules."""
+
+    plugin: str
+    found: list[Traversable] = field(default_factory=list)
+
+    def __call__(self, folder: Traversable) -> None:
+        """Offer every ``*.toml`` of a folder, such as ``importlib.resources.files("my_package") / "presets"``."""
+        self.found.append(folder)
 
 
 @dataclass(slots=True)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from twisted.internet import defer
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+
+from csms.facade import PluginFailed
 
 T = TypeVar("T")
 
@@ -116,6 +118,30 @@ class Hooks:
                 return await self._one(hook, implementation, question)
         return None
 
+    async def consult(self, plugin: str, hook: str, timeout_s: float, question: Mapping[str, Any]) -> Any:
+        """What one plugin answers within so many seconds; raises PluginFailed where it cannot say, which counts as its fault."""
+        found = next((one for one in self.chains.get(hook, ()) if one.plugin == plugin), None)
+        if found is None or found.breaker.open:
+            raise PluginFailed(f"{plugin} is {'passed over' if found else 'not there'}")
+        try:
+            value = found.call(**{name: question[name] for name in found.accepts})
+            if inspect.isawaitable(value):
+                value = await self._within(value, timeout_s)
+        except Exception as fault:
+            self._fault(hook, found, fault, timeout_s)
+            raise PluginFailed(f"{plugin}: {_told(fault, timeout_s)}") from None
+        found.breaker.good()
+        return value
+
+    def listen(self, plugin: str, kinds: tuple[type, ...]) -> None:
+        """From now on a plugin is told news of these kinds alone."""
+        chain = (replace(one, listens_to=kinds) if one.plugin == plugin else one for one in self.chains["on_event"])
+        self.resolve({**self.chains, "on_event": tuple(chain)})
+
+    def answerers(self, hook: str) -> tuple[str, ...]:
+        """The plugins that answer a hook, in the order in which they are asked."""
+        return tuple(one.plugin for one in self.chains.get(hook, ()))
+
     def tell(self, event: object) -> None:
         """Give news to everyone who listens; nobody's fault reaches the caller or the other listeners."""
         if self.witness is not None:
@@ -162,13 +188,14 @@ class Hooks:
             lambda failure: self._fault("on_event", implementation, failure.value),
         )
 
-    def _within(self, awaitable: Awaitable[Any]) -> defer.Deferred[Any]:
+    def _within(self, awaitable: Awaitable[Any], seconds: float | None = None) -> defer.Deferred[Any]:
         waiting = defer.ensureDeferred(_await(awaitable))
-        return waiting.addTimeout(self.timeout_s, self.clock)
+        return waiting.addTimeout(self.timeout_s if seconds is None else seconds, self.clock)
 
-    def _fault(self, hook: str, implementation: Implementation, fault: BaseException) -> None:
-        late = isinstance(fault, defer.TimeoutError)
-        what = f"no answer within {self.timeout_s:g} s" if late else f"{type(fault).__name__}: {fault}"
+    def _fault(
+        self, hook: str, implementation: Implementation, fault: BaseException, timeout_s: float | None = None
+    ) -> None:
+        what = _told(fault, self.timeout_s if timeout_s is None else timeout_s)
         was_open = implementation.breaker.open
         implementation.breaker.bad(what)
         self.log.error("plugin {plugin} failed in {hook}: {what}", plugin=implementation.plugin, hook=hook, what=what)
@@ -180,6 +207,11 @@ class Hooks:
                 faults=implementation.breaker.faults,
             )
         self.on_fault(implementation.plugin, hook, what)
+
+
+def _told(fault: BaseException, timeout_s: float) -> str:
+    late = isinstance(fault, defer.TimeoutError)
+    return f"no answer within {timeout_s:g} s" if late else f"{type(fault).__name__}: {fault}"
 
 
 async def _await(awaitable: Awaitable[T]) -> T:

@@ -20,7 +20,14 @@ from csms.model.station import AdmitDecision, Handshake, StationRef
 from csms.model.transactions import Transaction
 
 if TYPE_CHECKING:
-    from csms.facade import ActionRegistry, ConditionRegistry, WebRegistry
+    from csms.facade import (
+        ActionRegistry,
+        ConditionRegistry,
+        EventRegistry,
+        PresetRegistry,
+        QuestionRegistry,
+        WebRegistry,
+    )
 
 T = TypeVar("T")
 Maybe: TypeAlias = Union[T, Awaitable[Union[T, None]], None]  # noqa: UP007 - a generic alias of None needs Union
@@ -38,9 +45,17 @@ DECISIONS = (
     "choose_tariff",
     "price",
     "answer_call",
+    "answer_question",
 )
 NEWS = ("on_event",)
-REGISTRATIONS = ("register_actions", "register_conditions", "register_web")
+REGISTRATIONS = (
+    "register_actions",
+    "register_conditions",
+    "register_events",
+    "register_questions",
+    "register_presets",
+    "register_web",
+)
 
 
 class CsmsHooks:
@@ -85,6 +100,10 @@ class CsmsHooks:
         """Take over any action of a station, in its own version's words. Default: the core answers."""
 
     @hookspec
+    def answer_question(self, name: str, question: object) -> Maybe[Mapping[str, object]]:
+        """Answer a plugin's own question, such as one that flow rules decide. Default: whatever the plugin that asks does without an answer."""
+
+    @hookspec
     def on_event(self, event: object) -> Awaitable[None] | None:
         """News, after the answer is committed and sent: one of the past-tense dataclasses of ``csms.api``.
 
@@ -98,6 +117,18 @@ class CsmsHooks:
     @hookspec
     def register_conditions(self, register: ConditionRegistry) -> None:
         """Offer pure functions to the expressions of flow rules: ``register(name, function)``."""
+
+    @hookspec
+    def register_events(self, register: EventRegistry) -> None:
+        """Let flow rules be bound to news of yours: ``register(name, kind)``."""
+
+    @hookspec
+    def register_questions(self, register: QuestionRegistry) -> None:
+        """Let flow rules answer a question of yours: ``register(name, asked, answered)``."""
+
+    @hookspec
+    def register_presets(self, register: PresetRegistry) -> None:
+        """Offer presets of flow rules: ``register(folder)``."""
 
     @hookspec
     def register_web(self, site: WebRegistry) -> None:

@@ -27,12 +27,14 @@ from csms.hooks import Hooks
 from csms.model.authorization import Authorize, IdToken, TokenRecord
 from csms.model.availability import ConnectorRecord, StatusNotification
 from csms.model.billing import Bill
+from csms.model.commands import CommandRecord
 from csms.model.data_transfer import DataTransfer
 from csms.model.metering import MeterValue, MeterValues
 from csms.model.monitoring import Notice, NotifyEvent
 from csms.model.provisioning import BootNotification, Heartbeat, NotifyReport
 from csms.model.station import StationRecord
 from csms.model.transactions import Transaction, TransactionEvent
+from csms.ocpp import schemas
 from csms.ocpp.dialect import Dialect
 from csms.ocpp.strict_json import loads
 from csms.ocpp.v16 import DIALECT as V16
@@ -48,6 +50,8 @@ DIALECTS: Mapping[str, Dialect] = {dialect.protocol: dialect for dialect in (V20
 LOG = Logger(namespace="csms")
 PRUNE_EVERY_S = 3600.0
 GOODBYE_S = 3.0
+BOTH_WAYS = frozenset({"DataTransfer"})
+"""The actions that a station may send and be sent."""
 
 
 def utc_now() -> datetime:
@@ -83,6 +87,25 @@ class Readings:
 
     async def bill(self, transaction: int) -> Bill | None:
         return await self.store.bills.get(transaction)
+
+    async def command_of(self, origin: str) -> CommandRecord | None:
+        return await self.store.commands.of(origin)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The OCPP of the versions that a site speaks."""
+
+    protocols: tuple[str, ...]
+
+    def calls(self, protocol: str) -> frozenset[str]:
+        return schemas.actions(protocol) - (self.heard(protocol) - BOTH_WAYS)
+
+    def heard(self, protocol: str) -> frozenset[str]:
+        return frozenset(DIALECTS[protocol].requests)
+
+    def schema(self, protocol: str, action: str) -> Mapping[str, Any] | None:
+        return schemas.document(protocol, action)
 
 
 class House:
@@ -153,10 +176,27 @@ class House:
             connected=self.switchboard.connected,
             keep=lambda key, value: notes.keep(plugin, key, value, self.now()),
             kept=lambda key: notes.kept(plugin, key),
+            keep_all=lambda texts: notes.keep_all(plugin, texts, self.now()),
+            kept_under=lambda prefix: notes.kept_under(plugin, prefix),
             take=lambda key, value: notes.take(plugin, key, value, self.now()),
+            ask=self._ask,
+            consult=self._consult,
+            answerers=self.hooks.answerers,
+            listen=lambda kinds: self.hooks.listen(plugin, kinds),
+            ocpp=Words(self.site.stations.protocols),
             actions=lambda: self.plugins.actions,
             conditions=lambda: self.plugins.conditions,
+            events=lambda: self.plugins.events,
+            questions=lambda: self.plugins.questions,
+            presets=lambda: self.plugins.presets,
         )
+
+    async def _ask(self, name: str, question: object) -> Mapping[str, Any] | None:
+        answer = await self.hooks.ask("answer_question", name=name, question=question)
+        return answer.value if answer else None
+
+    async def _consult(self, plugin: str, hook: str, timeout_s: float, **question: Any) -> Any:
+        return await self.hooks.consult(plugin, hook, timeout_s, question)
 
     def gate(self) -> StationGate:
         """What each station's socket is given."""

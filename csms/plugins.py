@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,18 @@ from twisted.logger import Logger
 from twisted.web.resource import IResource
 
 from csms import hookspecs
-from csms.config import SettingsReader, Site
-from csms.facade import Action, ActionRegistry, ConditionRegistry, Csms, WebRegistry
+from csms.config import SettingsReader, Site, SiteFileError
+from csms.facade import (
+    Action,
+    ActionRegistry,
+    ConditionRegistry,
+    Csms,
+    EventRegistry,
+    PresetRegistry,
+    QuestionKind,
+    QuestionRegistry,
+    WebRegistry,
+)
 from csms.hooks import Breaker, Hooks, Implementation
 
 GROUP = "csms"
@@ -65,6 +76,9 @@ class PluginHost:
         self.loaded: list[Loaded] = []
         self.actions: dict[str, Action] = {}
         self.conditions: dict[str, Callable[..., Any]] = {}
+        self.events: dict[str, type] = {}
+        self.questions: dict[str, QuestionKind] = {}
+        self.presets: list[Traversable] = []
         self.web: dict[str, IResource] = {}
 
     def load(self, facade: Callable[[str], Csms]) -> None:
@@ -82,6 +96,11 @@ class PluginHost:
                     ("plugins", found.name), f"plugin {found.name} cannot start: {fault}", "see its documentation"
                 )
         self._check(reader)
+        reader.done()
+        for plugin in self.loaded:
+            self._registrations(plugin)
+        for plugin in self.loaded:
+            self._prepare(plugin, reader)
         reader.done()
         self._resolve()
 
@@ -125,21 +144,39 @@ class PluginHost:
             for hook in plugin.hooks:
                 if hook in chains:
                     chains[hook].append(_implementation(plugin, hook))
-            self._registrations(plugin)
         self._hooks.resolve(chains)
+
+    def _prepare(self, plugin: Loaded, reader: SettingsReader) -> None:
+        """A plugin that reads files of its own does it here, when all others have said what they offer."""
+        prepare = getattr(plugin.instance, "prepare", None)
+        name = plugin.found.name
+        try:
+            if prepare is not None:
+                prepare()
+        except SiteFileError as wrong:
+            reader.problems += wrong.problems
+        except Exception as fault:
+            reader.mistake(("plugins", name), f"plugin {name} cannot start: {fault}", "see its documentation")
 
     def _registrations(self, plugin: Loaded) -> None:
         name, instance = plugin.found.name, plugin.instance
         actions, conditions, web = ActionRegistry(name), ConditionRegistry(name), WebRegistry(name)
+        events, questions, presets = EventRegistry(name), QuestionRegistry(name), PresetRegistry(name)
         for hook, registry in (
             ("register_actions", actions),
             ("register_conditions", conditions),
+            ("register_events", events),
+            ("register_questions", questions),
+            ("register_presets", presets),
             ("register_web", web),
         ):
             if hook in plugin.hooks:
                 getattr(instance, hook)(registry)
         self.actions |= actions.found
         self.conditions |= conditions.found
+        self.events |= events.found
+        self.questions |= questions.found
+        self.presets += presets.found
         self.web |= web.found
 
     async def start(self) -> None:

@@ -28,9 +28,12 @@ from csms.api import (
     CommandFailure,
     CommandState,
     ConditionRegistry,
+    EventRegistry,
     Handshake,
     IdToken,
+    PresetRegistry,
     Price,
+    QuestionRegistry,
     Reset,
     ResetPlan,
     RetryPlan,
@@ -70,6 +73,7 @@ ANSWERS: dict[str, tuple[dict[str, Any], type]] = {
     ),
     "choose_tariff": ({"question": TariffQuestion(CS1, CHARGE, datetime(2026, 3, 1, tzinfo=UTC))}, TariffChoice),
     "price": ({"transaction": CHARGE}, Price),
+    "answer_question": ({"name": "parking.which_lane", "question": CS1}, dict),
     "answer_call": ({"station": CS1, "action": "DataTransfer", "payload": {"vendorId": "com.acme"}}, dict),
 }
 """For each decision: a question on which the example in the docs has an opinion, and the type of its answer."""
@@ -90,7 +94,7 @@ HOOK_SECTIONS = sections(HOOKS, "###")
 def example(hook: str) -> Any:
     """The plugin in a hook's example, built."""
     (text,) = re.findall(r"```python\n(.*?)```", HOOK_SECTIONS[hook], re.DOTALL)
-    given = NAMES | {"Decimal": Decimal, "Data": Data}
+    given = NAMES | {"Decimal": Decimal, "Data": Data, "Path": Path}
     made = dict(given)
     exec(compile(text, f"the example of {hook}", "exec"), made)
     (kind,) = [value for name, value in made.items() if name not in given and inspect.isclass(value)]
@@ -145,6 +149,13 @@ def test_the_examples_of_news_and_registrations_do_what_they_say() -> None:
     assert actions.found["lamp.blink"].run({"times": 2}) == {"blinked": 2}
     assert conditions.found["is_weekend"]("sun") is True
     assert list(web.found) == ["hello/hello"]
+    events, questions, presets = EventRegistry("parking"), QuestionRegistry("gate"), PresetRegistry("mine")
+    example("register_events").register_events(events)
+    example("register_questions").register_questions(questions)
+    example("register_presets").register_presets(presets)
+    assert list(events.found) == ["parking.bay_free"]
+    assert questions.found["gate.which_lane"].asked is StationRef
+    assert presets.found == [Path("presets")]
 
 
 # The plugin API
@@ -159,7 +170,7 @@ def test_every_promised_name_is_there_and_documented(name: str) -> None:
 
 def test_every_documented_name_is_promised() -> None:
     cells = [line.split("|")[1] for line in API.splitlines() if line.startswith("| `")]
-    words = {word for cell in cells for word in re.findall(r"`([A-Z]\w+|hookimpl)`", cell)}
+    words = {word for cell in cells for word in re.findall(r"`([A-Z]\w+|hookimpl|key_text|parsed)`", cell)}
     assert words == set(csms.api.__all__)
     assert list(csms.api.__all__) == sorted(csms.api.__all__)
 

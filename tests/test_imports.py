@@ -31,12 +31,12 @@ MAY: dict[str, str] = {
     "csms.blocks.reception": "csms.blocks.outcome csms.hooks csms.model csms.stations csms.store "
     "csms.ocpp.dialect csms.ocpp.errors csms.ocpp.rpc csms.ocpp.schemas",
     "csms.cli": "csms csms.cli csms.config csms.plugins csms.sim.command csms.store.verify csms.tap",
-    "csms.config": "csms.settings csms.settings_reader csms.site_problems csms.toml_mistakes",
+    "csms.config": "csms.settings csms.settings_reader csms.site_problems csms.toml_mistakes csms.toml_positions",
     "csms.connection": "csms.frames csms.socket_care csms.blocks.provisioning csms.hooks csms.model csms.ocpp.dialect "
     "csms.stations csms.switchboard",
     "csms.facade": "csms.model csms.running",
     "csms.frames": "",
-    "csms.hooks": "",
+    "csms.hooks": "csms.facade",
     "csms.hookspecs": "csms.facade csms.model",
     # Builds and joins: the one place that knows every piece, and which reactor it is given.
     "csms.house": "csms.blocks csms.config csms.connection csms.facade csms.hooks csms.model csms.ocpp csms.plugins "
@@ -177,7 +177,7 @@ def _may(arrow: Arrow) -> bool:
         return False
     if allowed(arrow.name, MAY[row]):
         return True
-    engine = "csms_plugins.flow_"
+    engine = "csms_plugins.flow"
     return arrow.module.startswith(engine) and arrow.name.startswith(engine)
 
 

@@ -88,6 +88,17 @@ class Schemas:
         self._requests: dict[str, Validator] = {}
         self._answers: dict[str, Validator] = {}
 
+    def document(self, action: str) -> dict[str, Any] | None:
+        """The schema of a request as it was published; None for an action that is none."""
+        stem = self._request_files.get(action)
+        return None if stem is None else self._read(stem)
+
+    def _read(self, stem: str) -> dict[str, Any]:
+        document: dict[str, Any] = orjson.loads(
+            (self._folder / f"{stem}.json").read_bytes().removeprefix(b"\xef\xbb\xbf")
+        )
+        return document
+
     def check(self, action: str, payload: Any, *, answer: bool = False) -> None:
         """Nothing, if the payload fits; else OcppError for the first mistake."""
         validator = (self._answers if answer else self._requests).get(action) or self._compiled(action, answer=answer)
@@ -116,8 +127,7 @@ class Schemas:
             if action not in stems:
                 what = "has no answer" if action in self.actions else "is not an action"
                 raise OcppError(ErrorCode.NOT_IMPLEMENTED, f"{action[:50]} {what} of {self.protocol}")
-            text = (self._folder / f"{stems[action]}.json").read_bytes()
-            validator = compiled[action] = _validator(orjson.loads(text.removeprefix(b"\xef\xbb\xbf")))
+            validator = compiled[action] = _validator(self._read(stems[action]))
         return validator
 
 
@@ -135,6 +145,12 @@ def check(protocol: str, action: str, payload: Any, *, answer: bool = False) -> 
 def problems(protocol: str, action: str, payload: Any, *, answer: bool = False) -> list[Problem]:
     """Every mistake at once, for people; unknown action: OcppError NotImplemented."""
     return schemas_of(protocol).problems(action, payload, answer=answer)
+
+
+@cache
+def document(protocol: str, action: str) -> dict[str, Any] | None:
+    """The schema of a request as it was published, to be read only; None for an action that the version does not have."""
+    return schemas_of(protocol).document(action)
 
 
 def actions(protocol: str) -> frozenset[str]:

@@ -86,6 +86,11 @@ class CommandRows:
         row = self._readers.one(GET, (id,))
         return None if row is None else _record(row)
 
+    async def of(self, origin: str) -> CommandRecord | None:
+        """The newest command of this origin, or None."""
+        found = await self._readers.many(ALL.where(Row.origin == origin).order_by(Row.id.desc()).limit(1), _record)
+        return found[0] if found else None
+
     async def list(
         self, *, station: str | None = None, open_only: bool = False, after: int = 0, limit: int = 100
     ) -> builtins.list[CommandRecord]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,6 +21,8 @@ TELEMETRY = Telemetry.select(Telemetry.id, Telemetry.station, Telemetry.evse, Te
 NEW_NOTICE = compiled(insertion(Notice, without=("id",)))
 KEEP = upsert(Note, Note.plugin, Note.key)
 TAKE = once(Note, Note.plugin, Note.key)
+FORGET = compiled(Note.delete().where(Note.plugin == Q, Note.key == Q))
+UNDER = Note.select(Note.key, Note.value)
 KEPT = compiled(Note.select(Note.value).where(Note.plugin == Q, Note.key == Q))
 
 
@@ -113,6 +116,22 @@ class NoteRows:
         """The text, or None."""
         row = self._readers.one(KEPT, (plugin, key))
         return None if row is None else str(row[0])
+
+    async def keep_all(self, plugin: str, texts: Mapping[str, str | None], at: datetime) -> None:
+        """Keep many texts, or forget those that are None, in one transaction."""
+        kept = [(plugin, key, value, micros(at)) for key, value in texts.items() if value is not None]
+        forgotten = [(plugin, key) for key, value in texts.items() if value is None]
+
+        def unit(connection: sqlite3.Connection) -> None:
+            connection.executemany(KEEP, kept)
+            connection.executemany(FORGET, forgotten)
+
+        await self._writer.submit(unit)
+
+    async def kept_under(self, plugin: str, prefix: str) -> dict[str, str]:
+        """All texts whose keys begin so, in the order of their keys."""
+        query = UNDER.where(Note.plugin == plugin, Note.key >= prefix, Note.key < prefix + chr(0x10FFFF))
+        return dict(await self._readers.many(query.order_by(Note.key), tuple))
 
     async def take(self, plugin: str, key: str, value: str, at: datetime) -> bool:
         """Keep a text only if the key is new, and say whether it was."""

@@ -27,11 +27,14 @@ from csms.api import (
     ConnectorRecord,
     Csms,
     IdToken,
+    PluginFailed,
+    QuestionKind,
     StationRecord,
     StationRef,
     TokenRecord,
     Transaction,
 )
+from csms.house import Words
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 STATION = StationRef("CS1", "ocpp2.0.1", "ACME", "One", "1.0", connected=True)
@@ -76,6 +79,9 @@ class FakeReaders:
     async def bill(self, transaction: int) -> Bill | None:
         return None
 
+    async def command_of(self, origin: str) -> CommandRecord | None:
+        return None
+
 
 @implementer(ILogObserver)
 @dataclass
@@ -101,6 +107,12 @@ class FakeCsms:
         self.logged: list[tuple[str, str]] = []
         self.actions: dict[str, Action] = {}
         self.conditions: dict[str, Callable[..., Any]] = {}
+        self.events: dict[str, type] = {}
+        self.questions: dict[str, QuestionKind] = {}
+        self.presets: list[Path] = []
+        self.listened: tuple[type, ...] | None = None
+        self.answers: dict[str, Callable[..., Any]] = {}
+        self.commands: dict[str, CommandRecord] = {}
         self.on_tell: Callable[[object], None] = self.told.append
         self.csms = Csms(
             plugin=plugin,
@@ -116,22 +128,55 @@ class FakeCsms:
             connected=lambda: (STATION, OLD_STATION),
             keep=self._keep,
             kept=self._kept,
+            keep_all=self._keep_all,
+            kept_under=self._kept_under,
             take=self._take,
+            ask=self._ask,
+            consult=self._consult,
+            answerers=lambda hook: tuple(self.answers),
+            listen=self._listen,
+            ocpp=Words(("ocpp2.0.1", "ocpp1.6")),
             actions=lambda: self.actions,
             conditions=lambda: self.conditions,
+            events=lambda: self.events,
+            questions=lambda: self.questions,
+            presets=lambda: self.presets,
         )
 
     async def _send(self, station: str, command: object, *, origin: str) -> CommandRecord:
         self.sent.append((station, command, origin))
         state = self.states.pop(0) if self.states else CommandState.EFFECTIVE
         record = CommandRecord(len(self.sent), station, type(command).__name__, {}, state, origin, NOON)
-        return replace(record, error="not now") if state is CommandState.REJECTED else record
+        record = replace(record, error="not now") if state is CommandState.REJECTED else record
+        self.commands[origin] = record
+        return record
 
     async def _keep(self, key: str, value: str) -> None:
         self.notes[key] = value
 
     async def _kept(self, key: str) -> str | None:
         return self.notes.get(key)
+
+    async def _keep_all(self, texts: Mapping[str, str | None]) -> None:
+        for key, value in texts.items():
+            if value is None:
+                self.notes.pop(key, None)
+            else:
+                self.notes[key] = value
+
+    async def _kept_under(self, prefix: str) -> Mapping[str, str]:
+        return {key: value for key, value in sorted(self.notes.items()) if key.startswith(prefix)}
+
+    async def _ask(self, name: str, question: object) -> Mapping[str, Any] | None:
+        return None
+
+    async def _consult(self, plugin: str, hook: str, timeout_s: float, **question: Any) -> Any:
+        if plugin not in self.answers:
+            raise PluginFailed(f"{plugin} is not there")
+        return self.answers[plugin](**question)
+
+    def _listen(self, kinds: tuple[type, ...]) -> None:
+        self.listened = kinds
 
     async def _take(self, key: str, value: str) -> bool:
         if key in self.notes:
