@@ -38,8 +38,9 @@ def cores() -> tuple[int | None, int | None]:
 def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """Start one server, put the load on it, and give what the load generator printed."""
     server_core, load_core = cores()
-    with SERVERS[name](server_core) as url:
-        command = [sys.executable, str(HERE / "load.py"), "--url", url, *options.scenarios]
+    with SERVERS[name](server_core) as server:
+        command = [sys.executable, str(HERE / "load.py"), "--url", server.url, "--pid", str(server.pid)]
+        command += options.scenarios
         command += ["--stations", str(options.stations), "--seconds", str(options.seconds)]
         command += ["--echo"] if name == ECHO else []
         command += ["--core", str(load_core)] if load_core is not None else []
@@ -61,7 +62,10 @@ def rounds(names: Sequence[str], options: argparse.Namespace) -> tuple[list[Poin
             errors[name] += told["first_errors"]
             for scenario, figures in told["figures"].items():
                 points.append(Point(number + 1, name, scenario, **figures))
-            rates = ", ".join(f"{scenario} {figures['rate']:,.0f}/s" for scenario, figures in told["figures"].items())
+            rates = ", ".join(
+                f"{scenario} {figures['rate']:,.0f}/s {figures['cpu_us']:.0f} us"
+                for scenario, figures in told["figures"].items()
+            )
             print(f"round {number + 1}, {name}: {rates}", flush=True)
     return points, errors
 

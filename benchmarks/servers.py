@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -20,19 +21,29 @@ sys.path.append(str(HERE.parent / "tests" / "end_to_end"))
 from server_process import HOST, ServerProcess, csms_missing, free_ports
 
 START_S = 15.0
-Started = Callable[[int | None], AbstractContextManager[str]]
-"""Runs a server on a core (None: any) and gives the address for stations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where stations connect to a running server, and its process, whose time is measured."""
+
+    url: str
+    pid: int
+
+
+Started = Callable[[int | None], AbstractContextManager[Address]]
+"""Runs a server on a core (None: any)."""
 
 
 @contextmanager
-def csms(core: int | None) -> Iterator[str]:
+def csms(core: int | None) -> Iterator[Address]:
     """Our server: SQLite with full durability, every first-party plugin, a new folder."""
     with tempfile.TemporaryDirectory(prefix="csms-benchmark-") as folder:
         server = ServerProcess(Path(folder), core=core)
         server.start()
         try:
             server.wait_ready()
-            yield server.stations_url
+            yield Address(server.stations_url, server.pid)
         finally:
             if server.running:
                 server.terminate()
@@ -42,14 +53,14 @@ def reference(script: str) -> Started:
     """A server that is one of the scripts here and takes its port as argument."""
 
     @contextmanager
-    def run(core: int | None) -> Iterator[str]:
+    def run(core: int | None) -> Iterator[Address]:
         (port,) = free_ports(1)
         process = subprocess.Popen([sys.executable, str(HERE / script), str(port)], stdin=subprocess.DEVNULL)
         if core is not None:
             os.sched_setaffinity(process.pid, {core})
         try:
             _wait_listening(process, port)
-            yield f"ws://{HOST}:{port}/ocpp"
+            yield Address(f"ws://{HOST}:{port}/ocpp", process.pid)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(10.0)

@@ -123,11 +123,16 @@ class Note(Row):
         without_rowid = True
 
 
-class Message(Row):
-    """The message log, in a file of its own."""
+class MessageChunk(Row):
+    """The message log, in a file of its own: what one station and the CSMS said to each other within one flush.
+
+    ``id`` is the number of the first message, ``marks`` has a word for each one and ``frames`` their bytes in a row (``csms.store.messages``).
+    """
 
     id = AutoField()
     station = TextField(index=True)
-    at = BigIntegerField()
-    direction = TextField()
-    frame = TextField()
+    first_at = BigIntegerField()
+    last_at = BigIntegerField()
+    count = IntegerField()
+    marks = TextField()
+    frames = BlobField()

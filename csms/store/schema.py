@@ -16,12 +16,18 @@ from playhouse.migrations import Migration, Runner
 from csms.store import migrations
 from csms.store.connections import writing
 from csms.store.faults import SchemaFault, SchemaTooNew
-from csms.store.kept_tables import Message
+from csms.store.kept_tables import MessageChunk
 from csms.store.statements import FIELD_TYPES
 
 HISTORY = "schema_migration"
 SCRIPTS = str(Path(migrations.__file__).parent)
-LOG_VERSION = 1
+LOG_VERSION = 2
+ONE_FRAME_A_ROW = """
+INSERT INTO "message_chunk" ("id", "station", "first_at", "last_at", "count", "marks", "frames")
+SELECT "id", "station", "at", "at", 1,
+    '0' || CASE "direction" WHEN 'in' THEN '<' ELSE '>' END || length(CAST("frame" AS BLOB)), CAST("frame" AS BLOB) FROM "message"
+"""
+"""From the table of version 1, which had a row for each frame."""
 
 
 def upgrade(file: Path, scripts: str = SCRIPTS) -> list[str]:
@@ -75,9 +81,12 @@ def prepare_log(file: Path) -> None:
         if version > LOG_VERSION:
             raise SchemaTooNew(f"{file} was written by a newer csms: install that version, or move the file away")
         connection.execute("BEGIN IMMEDIATE")
-        schema: Any = vars(Message)["_schema"]
+        schema: Any = vars(MessageChunk)["_schema"]
         for context in (schema._create_table(safe=True), *schema._create_indexes(safe=True)):
             connection.execute(*context.query())
+        if version == 1:
+            connection.execute(ONE_FRAME_A_ROW)
+            connection.execute('DROP TABLE "message"')
         connection.execute(f"PRAGMA user_version = {LOG_VERSION}")
         connection.execute("COMMIT")
     finally:

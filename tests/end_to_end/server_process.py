@@ -116,6 +116,12 @@ class ServerProcess:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def pid(self) -> int:
+        """The number of the process."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def log(self) -> str:
         """What the server wrote so far, over all its starts."""
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""

@@ -215,12 +215,45 @@ async def test_the_message_log_is_read_forwards_and_backwards(store: Store) -> N
 
 
 @pytest_twisted.ensureDeferred
-async def test_the_message_log_is_bounded_and_pruned_in_steps(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("csms.store.messages.MOST_WAITING", 7)
+async def test_the_message_log_is_read_across_rows_of_many_frames(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("csms.store.messages.LONGEST_CHUNK", 4)
+    texts = [f'[3,"{number}",{{"text":"\u00fc < > {number}"}}]' for number in range(30)]
+    for number, text in enumerate(texts):
+        store.messages.log(f"CP{number % 2}", T0 + timedelta(milliseconds=number), "in", text)
+        if number == 10:
+            await store.messages.flush()
+    every = await store.messages.list("CP1")
+    assert [one.frame for one in every] == texts[1::2]
+    assert [one.at for one in every] == [T0 + timedelta(milliseconds=number) for number in range(1, 30, 2)]
+    numbers = [one.id for one in every]
+    assert numbers == sorted(set(numbers))
+    for first in range(len(every)):
+        assert await store.messages.list("CP1", after=numbers[first], limit=5) == every[first + 1 : first + 6]
+        assert await store.messages.list("CP1", before=numbers[first], limit=5) == every[max(first - 5, 0) : first]
+    assert {one.id for one in await store.messages.list()} == set(range(1, 31))
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_message_log_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("csms.store.messages.MOST_WAITING", 3)
+    for number in range(5):
+        store.messages.log("CP1", T0, "in", str(number))
+    assert store.messages.dropped == 2
+    monkeypatch.setattr("csms.store.messages.MOST_WAITING_BYTES", 3)
+    await store.messages.flush()
+    for _ in range(2):
+        store.messages.log("CP1", T0, "in", "[99]")
+    assert store.messages.dropped == 3
+    assert [row.frame for row in await store.messages.list("CP1")] == ["0", "1", "2", "[99]"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_message_log_is_pruned_in_steps(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("csms.store.messages.PRUNE_STEP", 2)
     for number in range(9):
         store.messages.log("CP1", T0 + timedelta(seconds=number), "in", str(number))
-    assert store.messages.dropped == 2
-    await store.messages.flush()
+        await store.messages.flush()
     assert await store.messages.prune(T0 + timedelta(seconds=5)) == 5
-    assert [row.frame for row in await store.messages.list("CP1")] == ["5", "6"]
+    assert [row.frame for row in await store.messages.list("CP1")] == ["5", "6", "7", "8"]

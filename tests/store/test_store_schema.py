@@ -111,6 +111,27 @@ async def test_a_newer_message_log_is_refused(tmp_path: Path) -> None:
         await Store(tmp_path / "csms.sqlite", reactor).open()
 
 
+@pytest_twisted.ensureDeferred
+async def test_a_message_log_with_a_row_for_each_frame_is_taken_over(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "csms-messages.sqlite") as connection:
+        columns = "id INTEGER PRIMARY KEY, station TEXT, at INTEGER, direction TEXT, frame TEXT"
+        connection.execute(f"CREATE TABLE message ({columns})")
+        connection.execute(
+            "INSERT INTO message VALUES (7, 'CP1', 1000000, 'in', '[2,\"\u00fc\"]'), (9, 'CP1', 2000000, 'out', '[3]')"
+        )
+        connection.execute("PRAGMA user_version = 1")
+    store = Store(tmp_path / "csms.sqlite", reactor)
+    await store.open()
+    store.messages.log("CP1", T0, "in", "[4]")
+    kept = await store.messages.list("CP1")
+    assert [(one.id, one.direction, one.frame) for one in kept] == [
+        (7, "in", '[2,"\u00fc"]'),
+        (9, "out", "[3]"),
+        (10, "in", "[4]"),
+    ]
+    await store.close()
+
+
 def test_a_database_of_something_else_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "csms.sqlite"
     with sqlite3.connect(file) as connection:
