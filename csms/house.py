@@ -14,6 +14,7 @@ from csms.blocks.authorization import AuthorizationBlock
 from csms.blocks.availability import Availability
 from csms.blocks.billing import BillingBlock
 from csms.blocks.commands import Commands
+from csms.blocks.evidence import EvidenceBlock
 from csms.blocks.monitoring import Monitoring
 from csms.blocks.outcome import Handler
 from csms.blocks.presence import Presence
@@ -22,6 +23,7 @@ from csms.blocks.reception import Reception
 from csms.blocks.transactions import Transactions
 from csms.config import Site
 from csms.connection import SHUTDOWN, StationGate
+from csms.evidence import MeterRules
 from csms.facade import Csms
 from csms.hooks import Hooks
 from csms.model.authorization import Authorize, IdToken, TokenRecord
@@ -126,6 +128,7 @@ class House:
         self.authorization = AuthorizationBlock(self.hooks, self.store, now)
         self.availability = Availability(self.hooks, self.store, self.switchboard, self.provisioning, reactor, now)
         self.transactions = Transactions(self.store, self.authorization, self.provisioning, now)
+        self.evidence = EvidenceBlock(self.store, decoded, MeterRules())
         self.monitoring = Monitoring(self.store, self.availability)
         self.commands = Commands(self.hooks, self.store, self.switchboard, self.authorization, reactor, now)
         self.billing = BillingBlock(self.hooks, self.store, reactor, now)
@@ -262,11 +265,15 @@ class House:
         await self.store.close()
 
 
+def decoded(event: StoredEvent) -> TransactionEvent:
+    """A stored event read again from the evidence."""
+    row = DIALECTS[event.protocol].requests[event.action]
+    return row.decode(_parsed(event.body))  # type: ignore[no-any-return]
+
+
 def readings(event: StoredEvent) -> list[MeterValue]:
     """The meter values in a stored event, decoded from the evidence."""
-    row = DIALECTS[event.protocol].requests[event.action]
-    decoded = row.decode(_parsed(event.body))
-    return list(decoded.meter_values)
+    return list(decoded(event).meter_values)
 
 
 def _parsed(body: bytes) -> dict[str, Any]:

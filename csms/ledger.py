@@ -86,6 +86,12 @@ def summary(id: int, station: str, wire_id: str, evidence: Evidence, *, authoriz
     )
 
 
+def last_register(evidence: Evidence) -> tuple[Decimal, datetime] | None:
+    """The newest reading of the energy register and its time, or None."""
+    fact = evidence.get("meter")
+    return (Decimal(fact[1]), _time(fact[0][0])) if fact else None
+
+
 def _absorb_registers(evidence: Evidence, event: TransactionEvent) -> None:
     """The begin register is the Transaction.Begin reading, else the first one in the Started event; the end likewise."""
     for at, sample in _registers(event.meter_values):

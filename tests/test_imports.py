@@ -23,6 +23,7 @@ MAY: dict[str, str] = {
     "csms.api": "csms.config csms.facade csms.hookspecs csms.model",
     "csms.blocks": "csms.blocks csms.hooks csms.model csms.running csms.stations csms.store csms.switchboard "
     "csms.ocpp.times",
+    "csms.blocks.evidence": "csms.evidence csms.model csms.store",
     "csms.blocks.outcome": "csms.stations csms.ocpp.dialect csms.ocpp.rpc",
     # A raw call out is checked like a raw call in.
     "csms.blocks.commands": "csms.blocks csms.hooks csms.model csms.running csms.stations csms.store csms.switchboard "
@@ -34,12 +35,13 @@ MAY: dict[str, str] = {
     "csms.config": "csms.settings csms.settings_reader csms.site_problems csms.toml_mistakes csms.toml_positions",
     "csms.connection": "csms.frames csms.socket_care csms.blocks.provisioning csms.hooks csms.model csms.ocpp.dialect "
     "csms.stations csms.switchboard",
+    "csms.evidence": "csms.model",
     "csms.facade": "csms.model csms.running",
     "csms.frames": "",
     "csms.hooks": "csms.facade",
     "csms.hookspecs": "csms.facade csms.model",
     # Builds and joins: the one place that knows every piece, and which reactor it is given.
-    "csms.house": "csms.blocks csms.config csms.connection csms.facade csms.hooks csms.model csms.ocpp csms.plugins "
+    "csms.house": "csms.blocks csms.config csms.connection csms.evidence csms.facade csms.hooks csms.model csms.ocpp csms.plugins "
     "csms.running csms.socket_care csms.store csms.switchboard csms.web",
     "csms.ledger": "csms.model",
     "csms.model": "csms.model",

@@ -56,3 +56,55 @@ class MeterValuesReceived:
     at: datetime
     evse: int
     values: tuple[MeterValue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One reading of an energy register inside a transaction: what a bill line can be traced back to.
+
+    ``event`` is the key of the event that carried it; ``signed`` holds signed meter data unchanged, or is empty.
+    """
+
+    value_wh: Decimal
+    at: datetime
+    event: str
+    context: str = "Sample.Periodic"
+    measurand: str = ENERGY_REGISTER
+    location: str = "Outlet"
+    phase: str = ""
+    offline: bool = False
+    signed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedReading:
+    """A reading that is kept, and that no bill may use; ``why`` is a sentence."""
+
+    reading: Reading
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChargingChange:
+    """From ``at`` on the station reported this charging state (Charging, SuspendedEV, EVConnected ...)."""
+
+    at: datetime
+    state: str
+    event: str
+
+
+@dataclass(frozen=True, slots=True)
+class MeterEvidence:
+    """What a transaction's events say of its energy: a pure function of the set of them.
+
+    ``begin`` and ``end`` are the readings that are billed. ``series`` is every accepted reading by time, begin and end among them; their values
+    never fall. ``changes`` are the changes of the charging state by time; 1.6 has none. ``signed`` are all signed blocks by time, as they came,
+    also those without a number of their own (their value is 0).
+    """
+
+    begin: Reading | None = None
+    end: Reading | None = None
+    series: tuple[Reading, ...] = ()
+    changes: tuple[ChargingChange, ...] = ()
+    rejected: tuple[RejectedReading, ...] = ()
+    signed: tuple[Reading, ...] = ()

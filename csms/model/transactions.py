@@ -47,11 +47,12 @@ class TransactionEvent:
 
 
 class Completeness(StrEnum):
-    """What the set of events says of a transaction."""
+    """What the set of events says of a transaction; ``gave_up``: it is not complete, and nobody expects that it will be."""
 
     ONGOING = "ongoing"
     COMPLETE = "complete"
     INCOMPLETE = "incomplete"
+    GAVE_UP = "gave_up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,12 @@ class Transaction:
     events: int = 0
     missing: tuple[int, ...] = ()
     review: str = ""
+    group: IdToken | None = None
+    """The group of the token that it was authorized with, if any."""
+    gave_up: str = ""
+    """Why nobody expects any more what is missing; empty while somebody does."""
+    overlaps: tuple[int, ...] = ()
+    """Numbers of transactions that were active at the same EVSE at the same time."""
 
     @property
     def energy_wh(self) -> Decimal | None:
@@ -91,6 +98,13 @@ class Transaction:
         if self.meter_start_wh is None or self.meter_stop_wh is None:
             return None
         return self.meter_stop_wh - self.meter_start_wh
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What may be thought of a transaction: ``quarantine`` are sentences, and while there is one its bill must not be sent."""
+
+    quarantine: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

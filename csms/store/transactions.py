@@ -8,11 +8,13 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import orjson
+from peewee import SQL
 
-from csms.ledger import Evidence, absorb, summary
+from csms.ledger import Evidence, absorb, last_register, summary
 from csms.model.authorization import IdToken
 from csms.model.transactions import EventType, Transaction, TransactionEvent
 from csms.store.columns import micros, micros_or_none, moment
@@ -52,6 +54,12 @@ CHANGE = compiled(
 ADD = compiled(Row.update({Row.revision: Row.revision + ONE, Row.evidence: Q}).where(Row.id == Q))
 ACTIVE_OF_STATION = compiled(FOUND.where(ACTIVE, Row.station == Q).order_by(Row.id))
 ACTIVE_OF_TOKEN = compiled(FOUND.where(ACTIVE, Row.token_key == Q, Row.token_type == Q).order_by(Row.id))
+EARLIER = compiled(
+    Row.select(Row.id, Row.evidence)
+    .where(Row.station == Q, Row.evse == Q, Row.started_at < Q)
+    .order_by(Row.started_at.desc())
+    .limit(SQL("8"))
+)
 EVENTS = EventRow.select(
     EventRow.key,
     EventRow.seq_no,
@@ -196,6 +204,13 @@ class TransactionRows:
     async def events(self, id: int) -> list[StoredEvent]:
         """All events of a transaction, in the order of their own times."""
         return await self._readers.many(EVENTS.where(EventRow.transaction == id), _event)
+
+    async def register_before(self, station: str, evse: int, at: datetime) -> tuple[int, Decimal, datetime] | None:
+        """Where an EVSE's register stood last before a time, told by a transaction that began earlier: its number, Wh and when."""
+        rows = self._readers.few(EARLIER, (station, evse, micros(at)))
+        told = [(id, *found) for id, evidence in rows if (found := last_register(orjson.loads(evidence))) is not None]
+        past = [one for one in told if one[2] <= at]
+        return max(past, key=lambda one: (one[2], one[0]), default=None)
 
     async def due_bills(self, limit: int, *, after: int = 0) -> list[tuple[Transaction, int]]:
         """Ended transactions that have events newer than their bill, with the revision to bill; ``after`` goes on behind that number."""
