@@ -6,7 +6,7 @@ A plugin is a class with an optional nested frozen dataclass ``Settings``, built
 
 from __future__ import annotations
 
-from csms.config import Duration, NotToml, Positions, Problem, SiteFileError, key_text, parsed
+from csms.config import Amount, Duration, NotToml, Positions, Problem, SiteFileError, key_text, parsed, read_toml
 from csms.facade import (
     Action,
     ActionRegistry,
@@ -41,7 +41,18 @@ from csms.model.availability import (
     TriggerMessage,
     UnlockConnector,
 )
-from csms.model.billing import Bill, BillIssued, BillLine, BillStatus, Price, TariffChoice, TariffQuestion
+from csms.model.billing import (
+    Bill,
+    BillIssued,
+    BillLine,
+    BillStatus,
+    Consumption,
+    MeterPoint,
+    Price,
+    TariffChoice,
+    TariffQuestion,
+    TaxLine,
+)
 from csms.model.commands import (
     CommandAnswer,
     CommandClosed,
@@ -99,6 +110,7 @@ __all__ = [
     "AdmitDecision",
     "AlertGap",
     "AlertReceived",
+    "Amount",
     "Authorization",
     "AuthorizationRequest",
     "AuthorizationStatus",
@@ -121,6 +133,7 @@ __all__ = [
     "ConditionRegistry",
     "ConnectorRecord",
     "ConnectorStatus",
+    "Consumption",
     "Csms",
     "DataTransfer",
     "Duration",
@@ -132,6 +145,7 @@ __all__ = [
     "GetVariables",
     "Handshake",
     "IdToken",
+    "MeterPoint",
     "MeterValue",
     "MeterValuesReceived",
     "NotToml",
@@ -167,6 +181,7 @@ __all__ = [
     "StatusSilence",
     "TariffChoice",
     "TariffQuestion",
+    "TaxLine",
     "TokenAuthorized",
     "TokenRecord",
     "Transaction",
@@ -182,4 +197,5 @@ __all__ = [
     "hookimpl",
     "key_text",
     "parsed",
+    "read_toml",
 ]

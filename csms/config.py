@@ -8,15 +8,28 @@ from collections.abc import Mapping
 from dataclasses import fields
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from csms.settings import DEFAULT_PLUGINS, TABLES, Api, Database, Duration, Plugins, Server, Site, SiteInfo, Stations
+from csms.settings import (
+    DEFAULT_PLUGINS,
+    TABLES,
+    Amount,
+    Api,
+    Database,
+    Duration,
+    Plugins,
+    Server,
+    Site,
+    SiteInfo,
+    Stations,
+)
 from csms.settings_reader import SettingsReader, adapter, meant
 from csms.site_problems import Problem, SiteFileError, key_text
 from csms.toml_mistakes import NotToml, parsed
 from csms.toml_positions import Positions
 
 __all__ = [
+    "Amount",
     "Api",
     "Database",
     "Duration",
@@ -33,11 +46,13 @@ __all__ = [
     "key_text",
     "load_site",
     "parsed",
+    "read_toml",
     "site_schema",
     "starter",
     "write_starter",
 ]
 
+T = TypeVar("T")
 _RULES = ("rules", "rule", "use", "preset")
 _PLUGIN_KEYS = tuple(one.name for one in fields(Plugins))
 
@@ -50,11 +65,7 @@ def load_site(path: Path | None, *, folder: Path | None = None) -> Site:
     if path is None:
         return Site(folder=folder or Path.cwd())
     text = _text_of(path)
-    try:
-        document = parsed(text)
-    except NotToml as wrong:
-        one = wrong.mistake
-        raise SiteFileError([Problem(str(path), one.line, one.column, one.key, one.message, one.cure)]) from None
+    document = _document(path, text)
     tables = _plugin_tables(document.get("plugins"))
     origin: dict[str, Any] = {
         "file": path,
@@ -66,6 +77,24 @@ def load_site(path: Path | None, *, folder: Path | None = None) -> Site:
     read = {name: _table(name, value, reader) for name, value in document.items()}
     reader.done()
     return Site(**read, **origin)
+
+
+def read_toml(path: Path, kind: type[T]) -> T:
+    """A TOML file of a plugin's own as a frozen dataclass, as strictly as settings; raises SiteFileError with every mistake and its place."""
+    text = _text_of(path)
+    reader = SettingsReader(Site(file=path, text=text))
+    made = reader.table(kind, _document(path, text), ())
+    reader.done()
+    assert made is not None
+    return made
+
+
+def _document(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return parsed(text)
+    except NotToml as wrong:
+        one = wrong.mistake
+        raise SiteFileError([Problem(str(path), one.line, one.column, one.key, one.message, one.cure)]) from None
 
 
 def _table(name: str, value: object, reader: SettingsReader) -> Any:

@@ -13,7 +13,7 @@ import pluggy
 
 from csms.model.authorization import Authorization, AuthorizationRequest
 from csms.model.availability import StatusCheckPlan, StatusSilence
-from csms.model.billing import Price, TariffChoice, TariffQuestion
+from csms.model.billing import Consumption, Price, TariffChoice, TariffQuestion
 from csms.model.commands import CommandFailure, RetryPlan
 from csms.model.provisioning import BootDecision, BootNotification, Reset, ResetPlan
 from csms.model.station import AdmitDecision, Handshake, StationRef
@@ -90,7 +90,7 @@ class CsmsHooks:
         """Which tariff prices this transaction? Default: ``price`` is asked without a choice, and takes its own standard."""
 
     @hookspec
-    def price(self, transaction: Transaction, choice: TariffChoice | None) -> Maybe[Price]:
+    def price(self, transaction: Transaction, consumption: Consumption, choice: TariffChoice | None) -> Maybe[Price]:
         """What does this transaction cost so far, with the tariff that was chosen? Default: no bill is written."""
 
     @hookspec

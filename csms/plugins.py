@@ -91,6 +91,8 @@ class PluginHost:
         for name, found in wanted:
             try:
                 self._register(found, build(found, settings[name], facade(found.name)))
+            except SiteFileError as wrong:
+                reader.problems += wrong.problems
             except Exception as fault:
                 reader.mistake(
                     ("plugins", found.name), f"plugin {found.name} cannot start: {fault}", "see its documentation"
@@ -267,13 +269,26 @@ def _settings(found: Found, reader: SettingsReader) -> Any:
 
 
 def check_settings(site: Site) -> None:
-    """Find every enabled plugin and read its settings, without starting anything; raises SiteFileError with all mistakes."""
+    """Find every enabled plugin and read its settings and the files they name, without starting anything.
+
+    A plugin class may have a static ``check(settings, folder)`` that reads its files. Raises SiteFileError with all mistakes.
+    """
     reader = SettingsReader(site)
     for name in site.plugins.enabled:
         found = find(name, site, reader)
         if found is not None:
-            _settings(found, reader)
+            _check_files(found, _settings(found, reader), site.folder, reader)
     reader.done()
+
+
+def _check_files(found: Found, settings: Any, folder: Path, reader: SettingsReader) -> None:
+    check = getattr(found.kind, "check", None)
+    if check is None or settings is None:
+        return
+    try:
+        check(settings, folder)
+    except SiteFileError as wrong:
+        reader.problems += wrong.problems
 
 
 def build(found: Found, settings: Any, csms: Csms) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -13,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SPOKEN = re.compile(r"(\d+)\s*(ms|milli|s|m|h|d)[a-z]*", re.IGNORECASE | re.ASCII)
+MOST = 10**9
 _LONGEST_S = 36500 * 86400.0
 DURATION_PATTERN = r"^(\d+(\.\d+)?(ms|s|m|h|d))+$"
 _DURATION = re.compile(DURATION_PATTERN.strip("^$"), re.ASCII)
@@ -123,6 +125,12 @@ def _one_or_more(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _amount(value: Decimal) -> Decimal:
+    if not value.is_finite() or not 0 <= value < MOST:
+        raise Unfit("an amount of 0 or more is wanted", 'for example "0.45"')
+    return value
+
+
 def _filled(text: str) -> str:
     if not text.strip():
         raise Unfit("a text that is not empty is wanted", "or take this key out for the default")
@@ -138,6 +146,7 @@ TimeZone = Annotated[str, BeforeValidator(_timezone)]
 Endpoint = Annotated[str, BeforeValidator(_endpoint)]
 UrlPath = Annotated[str, BeforeValidator(_url_path)]
 ApiToken = Annotated[str, BeforeValidator(_long_enough)]
+Amount = Annotated[Decimal, AfterValidator(_amount)]
 Filled = Annotated[str, AfterValidator(_filled)]
 Names = Annotated[tuple[str, ...], AfterValidator(_once_each)]
 MessageBytes = Annotated[int, Field(ge=1024, le=16777216)]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from csms.setting_types import (
+    Amount,
     ApiToken,
     Count,
     CountOrNone,
@@ -31,6 +32,7 @@ from csms.setting_types import (
 __all__ = [
     "DEFAULT_PLUGINS",
     "TABLES",
+    "Amount",
     "Api",
     "Database",
     "Duration",

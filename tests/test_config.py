@@ -489,7 +489,7 @@ def test_the_starter_is_private_and_never_overwrites(tmp_path: Path) -> None:
 def uncommented() -> dict[str, Any]:
     """The starter with every setting that is commented out made live."""
     text = (files("csms_rules") / "site.toml").read_text(encoding="utf-8")
-    return tomllib.loads(re.sub(r"(?m)^# (?=\[plugins|[a-z_]+ = )", "", text))
+    return tomllib.loads(re.sub(r"(?m)^# (?=\[\[?plugins|[a-z_]+ = )", "", text))
 
 
 def test_the_starter_shows_every_setting_with_its_default() -> None:
@@ -500,11 +500,11 @@ def test_the_starter_shows_every_setting_with_its_default() -> None:
         **{(name,): kind for name, kind in TABLES.items()},
         **{("plugins", name): one for name, one in PLUGINS.items()},
     }
-    live = {"token", "secret", "file", "per_kwh", "message_attempts", "message_attempt_interval", "tariffs"}
+    live = {"token", "secret", "file", "per_kwh", "message_attempts", "message_attempt_interval", "tariff"}
     for path, kind in kinds.items():
         table = shown[path[0]] if len(path) == 1 else shown[path[0]][path[1]]
         for one in fields(kind):
-            assert one.name in table or one.name == "tariffs", f"{path} {one.name}"
+            assert one.name in table, f"{path} {one.name}"
             if one.name not in live:
                 value = table[one.name]
                 is_time = isinstance(one.default, timedelta)
@@ -521,7 +521,7 @@ def _as(kind: type, value: Any) -> Any:
 def test_the_starter_is_well_with_every_setting_made_live(tmp_path: Path) -> None:
     text = (files("csms_rules") / "site.toml").read_text(encoding="utf-8").replace("@SECRET@", "s" * 32)
     file = tmp_path / "csms.toml"
-    file.write_text(re.sub(r"(?m)^# (?=\[plugins|[a-z_]+ = )", "", text))
+    file.write_text(re.sub(r"(?m)^# (?=\[\[?plugins|[a-z_]+ = )", "", text))
     reader = SettingsReader(load_site(file))
     for name, kind in PLUGINS.items():
         reader.read(kind, name)

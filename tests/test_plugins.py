@@ -45,7 +45,7 @@ def test_a_local_file_is_a_plugin_with_settings(tmp_path: Path) -> None:
     report = house(tmp_path, GOOD, site).plugins.report()
     assert [(one["name"], one["order"], one["hooks"]) for one in report] == [
         ("night", 1, ["on_event"]),
-        ("billing", 2, ["price"]),
+        ("billing", 2, ["choose_tariff", "price"]),
     ]
 
 

@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from csms.consumption import consumption_of
 from csms.hooks import Hooks
 from csms.model.billing import Bill, BillIssued, BillStatus, TariffChoice, TariffQuestion
 from csms.model.station import StationRef
@@ -81,7 +82,8 @@ class BillingBlock:
 
     async def _bill(self, transaction: Transaction, revision: int) -> None:
         choice = await self._choice(transaction)
-        answer = await self._hooks.ask("price", transaction=transaction, choice=choice)
+        question = {"transaction": transaction, "consumption": consumption_of(transaction), "choice": choice}
+        answer = await self._hooks.ask("price", **question)
         if answer is None:
             return
         complete = transaction.completeness is Completeness.COMPLETE and not transaction.review

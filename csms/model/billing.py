@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import NamedTuple
 
 from csms.model.authorization import IdToken
 from csms.model.station import StationRef
@@ -18,6 +19,29 @@ class BillStatus(StrEnum):
 
     PROVISIONAL = "provisional"
     FINAL = "final"
+
+
+class MeterPoint(NamedTuple):
+    """The energy register at one time, in Wh."""
+
+    at: datetime
+    wh: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Consumption:
+    """What a transaction used, and how long: all that a price is made of.
+
+    ``readings`` are in the order of time and never fall; fewer than two say that the energy is not known. Energy flows evenly between two of them.
+    ``end`` of a running transaction is its last event. ``idle_since`` is when charging ended for good while the vehicle stayed, if that is known.
+    ``continues`` marks a later part of a transaction that was split: its start was billed before.
+    """
+
+    begin: datetime | None
+    end: datetime | None
+    readings: tuple[MeterPoint, ...] = ()
+    idle_since: datetime | None = None
+    continues: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,24 +64,47 @@ class TariffChoice:
 
 @dataclass(frozen=True, slots=True)
 class BillLine:
-    """One line: ``amount`` = ``quantity`` x ``unit_price``, rounded as the currency says."""
+    """One line: ``amount`` = ``quantity`` x ``unit_price``, rounded as the currency says.
+
+    ``kind`` is energy, time, charging, idle, start, minimum, maximum, or a plugin's own word; ``begin`` and ``end`` enclose what is billed.
+    """
 
     text: str
     quantity: Decimal
     unit: str
     unit_price: Decimal
     amount: Decimal
+    kind: str = ""
+    begin: datetime | None = None
+    end: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaxLine:
+    """A tax: so many per cent of ``base``, which is without tax."""
+
+    name: str
+    percent: Decimal
+    base: Decimal
+    amount: Decimal
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Answer to ``price``: the lines and their total; ``note`` says what a reader should know (a missing register, a review)."""
+    """Answer to ``price``: ``total`` is the sum of the lines, of the taxes unless they are included, and of ``rounding``.
+
+    ``note`` says what a reader should know (a missing register). ``hold`` is a reason for which a person has to look before the bill goes out.
+    """
 
     currency: str
     lines: tuple[BillLine, ...]
     total: Decimal
     tariff: str = ""
     note: str = ""
+    taxes: tuple[TaxLine, ...] = ()
+    taxes_included: bool = True
+    rounding: Decimal = Decimal(0)
+    hold: str = ""
 
 
 @dataclass(frozen=True, slots=True)

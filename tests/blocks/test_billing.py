@@ -49,10 +49,10 @@ async def test_a_failing_price_delays_no_event_and_is_asked_again(make: Make) ->
     chain = csms.house.hooks.chains["price"]
     failing = True
 
-    def price(transaction: object) -> object:
+    def price(transaction: object, consumption: object, choice: object) -> object:
         if failing:
             raise RuntimeError("the tariff server is down")
-        return plugin.price(transaction)
+        return plugin.price(transaction, consumption, choice)
 
     csms.house.hooks.chains = {**csms.house.hooks.chains, "price": (replace(chain[0], call=price),)}
     station = await csms.station("CS1")

@@ -1,125 +1,246 @@
-"""What a transaction costs."""
+"""Which tariff a charge gets, and what the plugin's settings and tariff file may say."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
-from csms_plugins.billing import Billing, price_of
-from fake_csms import NOON, FakeCsms
-from hypothesis import given
-from hypothesis import strategies as st
+from csms_plugins.billing import Billing
+from csms_plugins.billing_pricing import price_of
+from csms_plugins.billing_tariffs import Step, Tariff, TariffFile, Tax
+from fake_csms import NOON, STATION, FakeCsms
 
-from csms.api import BillLine, Transaction
+from csms.api import (
+    Consumption,
+    IdToken,
+    MeterPoint,
+    SiteFileError,
+    TariffChoice,
+    TariffQuestion,
+    Transaction,
+    read_toml,
+)
+from csms.config import load_site
 from csms.model.transactions import Completeness
+from csms.plugins import check_settings
 
-SETTINGS = Billing.Settings(per_kwh=Decimal("0.39"), per_minute=Decimal("0.02"), per_start=Decimal("0.50"))
-ENDED = Transaction(
-    1,
-    "CS1",
-    "T1",
-    Completeness.COMPLETE,
-    started_at=NOON,
-    ended_at=NOON + timedelta(minutes=10, seconds=30),
-    meter_start_wh=Decimal(1000),
-    meter_stop_wh=Decimal(8345),
-    last_meter_wh=Decimal(8345),
-    last_event_at=NOON + timedelta(minutes=10, seconds=30),
+D = Decimal
+HOUR = timedelta(hours=1)
+CHARGE = Transaction(
+    1, "CS1", "T1", Completeness.COMPLETE, evse=2, id_token=IdToken("04A1"), started_at=NOON, ended_at=NOON + HOUR
 )
+USED = Consumption(NOON, NOON + HOUR, (MeterPoint(NOON, D(1000)), MeterPoint(NOON + HOUR, D(8345))))
 
 
-def test_energy_time_and_start_are_lines_and_their_sum_is_the_total() -> None:
-    price = price_of(SETTINGS, ENDED)
-    assert price.lines == (
-        BillLine("Energy", Decimal("7.345"), "kWh", Decimal("0.39"), Decimal("2.86")),
-        BillLine("Time", Decimal("10.50"), "min", Decimal("0.02"), Decimal("0.21")),
-        BillLine("Start", Decimal(1), "start", Decimal("0.50"), Decimal("0.50")),
-    )
-    assert (price.total, price.currency, price.tariff, price.note) == (Decimal("3.57"), "EUR", "standard", "")
+def plugin(folder: Path, *tariffs: Tariff, **settings: Any) -> Billing:
+    """The plugin with these tariffs."""
+    return Billing(Billing.Settings(tariff=tariffs, **settings), FakeCsms(folder).csms)
 
 
-def test_half_a_cent_is_rounded_up() -> None:
-    settings = Billing.Settings(per_kwh=Decimal("0.5"))
-    assert price_of(settings, replace(ENDED, meter_stop_wh=Decimal(1010))).total == Decimal("0.01")
-    assert price_of(settings, replace(ENDED, meter_stop_wh=Decimal("1009.9"))).total == Decimal("0.00")
+def chosen(billing: Billing, **more: Any) -> str:
+    """The name of the tariff that the plugin chooses."""
+    group = more.pop("group", None)
+    charge = replace(CHARGE, **more)
+    return billing.choose_tariff(TariffQuestion(STATION, charge, charge.started_at or NOON, group)).tariff
+
+
+def test_the_standard_prices_energy_time_and_start(tmp_path: Path) -> None:
+    billing = plugin(tmp_path, per_kwh=D("0.39"), per_minute=D("0.02"), per_start=D("0.50"))
+    price = billing.price(CHARGE, USED, None)
+    assert [(line.text, line.quantity, line.amount) for line in price.lines] == [
+        ("Energy", D("7.345"), D("2.86")),
+        ("Time", D(60), D("1.20")),
+        ("Start", D(1), D("0.50")),
+    ]
+    assert (price.total, price.currency, price.tariff, price.note, price.hold) == (D("4.56"), "EUR", "standard", "", "")
+    assert "still running" in billing.price(replace(CHARGE, ended_at=None), USED, None).note
 
 
 @pytest.mark.parametrize(
-    ("begin", "end", "words"),
+    ("conditions", "fits"),
     [
-        (None, Decimal(1), "the start register is missing"),
-        (Decimal(1), None, "the end register is missing"),
-        (None, None, "the start and the end register are missing"),
-        (Decimal(2), Decimal(1), "below the start register"),
-        (Decimal(0), Decimal("1e11"), "too far above"),
-        (Decimal(0), Decimal("1e300"), "beyond belief"),
-        (Decimal(0), Decimal("NaN"), "beyond belief"),
+        ({}, True),
+        ({"stations": ("cs*",)}, True),
+        ({"stations": ("X*",)}, False),
+        ({"sites": ("depot",)}, True),
+        ({"sites": ("north",)}, False),
+        ({"evses": (1, 2)}, True),
+        ({"evses": (3,)}, False),
+        ({"tokens": ("04a*",)}, True),
+        ({"tokens": ("05*",)}, False),
+        ({"groups": ("FLEET",)}, True),
+        ({"groups": ("STAFF",)}, False),
+        ({"valid_from": date(2026, 3, 2)}, True),
+        ({"valid_from": date(2026, 3, 3)}, False),
+        ({"valid_until": date(2026, 3, 2)}, True),
+        ({"valid_until": date(2026, 3, 1)}, False),
+        ({"valid_until": datetime(2026, 3, 2, 13)}, False),
+        ({"valid_from": datetime(2026, 3, 2, 13)}, True),
+        ({"only_by_name": True}, False),
     ],
 )
-def test_energy_that_cannot_be_priced_is_left_out_and_said(
-    begin: Decimal | None, end: Decimal | None, words: str
+def test_a_tariff_is_for_the_charges_that_fit_all_its_conditions(
+    tmp_path: Path, conditions: dict[str, Any], fits: bool
 ) -> None:
-    price = price_of(SETTINGS, replace(ENDED, meter_start_wh=begin, meter_stop_wh=end))
-    assert [line.text for line in price.lines] == ["Time", "Start"]
-    assert price.total == Decimal("0.71")
-    assert words in price.note
+    """Noon in UTC is 13:00 in Berlin, the clock of the site."""
+    billing = plugin(tmp_path, Tariff("special", **conditions))
+    assert chosen(billing, group=IdToken("FLEET")) == ("special" if fits else "standard")
 
 
-def test_a_running_transaction_is_priced_so_far() -> None:
-    running = replace(ENDED, ended_at=None, meter_stop_wh=None, last_meter_wh=Decimal(2000))
-    price = price_of(SETTINGS, running)
-    assert [line.amount for line in price.lines] == [Decimal("0.39"), Decimal("0.21"), Decimal("0.50")]
-    assert "still running" in price.note
+def test_the_first_that_fits_counts(tmp_path: Path) -> None:
+    billing = plugin(tmp_path, Tariff("staff", tokens=("04*",)), Tariff("all"))
+    assert chosen(billing) == "staff"
+    assert chosen(billing, id_token=IdToken("99")) == "all"
+    assert chosen(billing, id_token=None) == "all"
 
 
-def test_time_that_cannot_be_priced_is_left_out_and_said() -> None:
-    assert "no time: the start is missing" in price_of(SETTINGS, replace(ENDED, started_at=None)).note
-    late = replace(ENDED, started_at=NOON + timedelta(hours=1))
-    assert "no time: the end is before the start" in price_of(SETTINGS, late).note
+def test_the_chosen_tariff_prices_and_takes_the_currency_of_the_settings(tmp_path: Path) -> None:
+    billing = plugin(tmp_path, Tariff("night", per_kwh=D("0.10"), only_by_name=True), currency="CHF")
+    price = billing.price(CHARGE, USED, TariffChoice("night", "a rule"))
+    assert (price.tariff, price.total, price.currency) == ("night", D("0.73"), "CHF")
 
 
-def test_a_stations_own_tariff_lies_over_the_standard(tmp_path: Path) -> None:
-    tariffs = {"DEPOT-*": {"per_kwh": "0.10", "per_start": 0, "name": "depot"}, "*-9": {"per_kwh": "9"}}
-    plugin = Billing(replace(SETTINGS, tariffs=tariffs), FakeCsms(tmp_path).csms)
-    depot = plugin.price(replace(ENDED, station="DEPOT-9"))
-    assert (depot.tariff, depot.total) == ("depot", Decimal("0.73") + Decimal("0.21"))
-    assert plugin.price(replace(ENDED, station="X-9")).tariff == "*-9"
-    assert plugin.price(ENDED).total == Decimal("3.57")
+def test_a_new_price_is_a_tariff_of_the_same_name_from_another_day_on(tmp_path: Path) -> None:
+    old = Tariff("day", per_kwh=D("0.30"), valid_until=date(2026, 3, 1))
+    new = Tariff("day", per_kwh=D("0.40"), valid_from=date(2026, 3, 2))
+    billing = plugin(tmp_path, old, new)
+    assert billing.price(CHARGE, USED, TariffChoice("day")).total == D("2.94")
+    before = Consumption(NOON - timedelta(days=1), NOON, USED.readings)
+    assert billing.price(CHARGE, before, TariffChoice("day")).total == D("2.20")
 
 
-@given(
-    wh=st.decimals(0, 10**9, places=3),
-    seconds=st.integers(0, 10**6),
-    per_kwh=st.decimals(0, 1000, places=4),
-    decimals=st.integers(0, 4),
-)
-def test_the_total_is_the_sum_of_its_rounded_lines(wh: Decimal, seconds: int, per_kwh: Decimal, decimals: int) -> None:
-    settings = replace(SETTINGS, per_kwh=per_kwh, decimals=decimals)
-    ended = replace(ENDED, meter_stop_wh=ENDED.meter_start_wh + wh, ended_at=NOON + timedelta(seconds=seconds))  # type: ignore[operator]
-    price = price_of(settings, ended)
-    assert price.total == sum(line.amount for line in price.lines)
-    for line in price.lines:
-        assert -line.amount.as_tuple().exponent == decimals  # type: ignore[operator]
-        assert abs(line.amount - line.quantity * line.unit_price) * 2 <= Decimal(1).scaleb(-decimals)
+def test_a_bill_is_held_when_the_chosen_tariff_does_not_exist(tmp_path: Path) -> None:
+    price = plugin(tmp_path).price(CHARGE, USED, TariffChoice("nigth"))
+    assert "'nigth'" in price.hold
+
+
+def test_a_bill_of_years_is_held_and_not_cut_into_hours(tmp_path: Path) -> None:
+    tariff = Tariff("t", step=(Step(hours="22:00-06:00", per_kwh=D(1)),))
+    years = Consumption(NOON - timedelta(days=20000), NOON, USED.readings)
+    price = plugin(tmp_path, tariff).price(CHARGE, years, TariffChoice("t"))
+    assert "longer than a year" in price.hold
+    assert price.total == 0
 
 
 @pytest.mark.parametrize(
-    ("wrong", "words"),
+    ("kind", "wrong", "words"),
     [
-        ({"currency": "Euro"}, "three capital letters"),
-        ({"decimals": 5}, "decimals"),
-        ({"per_kwh": Decimal(-1)}, "per_kwh is a price"),
-        ({"per_start": Decimal("NaN")}, "per_start is a price"),
-        ({"tariffs": {"A*": {"per_kw": "1"}}}, "did you mean per_kwh"),
-        ({"tariffs": {"A*": {"per_kwh": "much"}}}, "is a price such as"),
-        ({"tariffs": {"A*": {"decimals": "2"}}}, "cannot be '2'"),
-        ({"tariffs": {"A*": "0.30"}}, "is a table"),
-        ({"tariffs": {"A*": {"currency": "eur"}}}, "tariffs.A*"),
+        (Billing.Settings, {"currency": "Euro"}, "did you mean EUR"),
+        (Billing.Settings, {"currency": "XAU"}, "ISO 4217"),
+        (Billing.Settings, {"tariff": (Tariff("a"), Tariff("a"))}, "there twice"),
+        (Billing.Settings, {"tariff": (Tariff("standard"),)}, "there twice"),
+        (Tariff, {"name": " "}, "name is needed"),
+        (Tariff, {"name": "t", "minimum": D(2), "maximum": D(1)}, "more than the maximum"),
+        (Tariff, {"name": "t", "round_to": D(0)}, "round_to is an amount"),
+        (Step, {"hours": "22-6", "per_kwh": D(1)}, "hours are written"),
+        (Step, {"hours": "22:00-24:30", "per_kwh": D(1)}, "hours are written"),
+        (Step, {"per_kwh": D(1)}, "hours or days are needed"),
+        (Step, {"days": ("mon",)}, "per_kwh or another price"),
+        (Tax, {"name": "VAT", "percent": D(101)}, "percent is 0 to 100"),
     ],
 )
-def test_wrong_settings_are_told_in_words(wrong: dict[str, object], words: str) -> None:
-    with pytest.raises(ValueError, match=words.replace("*", r"\*")):
-        Billing.Settings(**wrong)  # type: ignore[arg-type]
+def test_wrong_settings_are_told_in_words(kind: Any, wrong: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        kind(**wrong)
+
+
+FILE = """
+[[tariff]]
+name = "day and night"
+per_kwh = "0.45"
+idle_after = "15m"
+per_idle_minute = 0.10
+groups = ["FLEET"]
+valid_from = 2026-01-01
+[[tariff.step]]
+name = "night"
+hours = "22:00-06:00"
+days = ["fri", "sat"]
+per_kwh = "0.30"
+[[tariff.tax]]
+name = "VAT"
+percent = 19
+
+[[tariff]]
+name = "guests"
+"""
+
+
+def test_a_tariff_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / "tariffs.toml").write_text(FILE)
+    first, second = read_toml(tmp_path / "tariffs.toml", TariffFile).tariff
+    assert (first.per_kwh, first.per_idle_minute, first.idle_after) == (D("0.45"), D("0.1"), timedelta(minutes=15))
+    assert first.step == (Step("night", "22:00-06:00", ("fri", "sat"), per_kwh=D("0.30")),)
+    assert (first.tax, first.valid_from, second.name) == ((Tax("VAT", D(19)),), date(2026, 1, 1), "guests")
+    billing = Billing(Billing.Settings(file="tariffs.toml", currency="SEK"), FakeCsms(tmp_path).csms)
+    assert chosen(billing) == "guests"
+    assert chosen(billing, group=IdToken("fleet")) == "day and night"
+
+
+WRONG = """[[tariff]]
+name = "a"
+per_kwh = "much"
+minimun = "1"
+
+[[tariff]]
+name = "b"
+per_kwh = -1
+evses = ["1"]
+[[tariff.step]]
+hours = "22:00"
+days = ["monday"]
+per_kwh = 1
+"""
+
+
+def test_every_mistake_of_a_tariff_file_is_told_with_its_place_and_cure(
+    tmp_path: Path, installed_plugins: None
+) -> None:
+    file, site = tmp_path / "tariffs.toml", tmp_path / "csms.toml"
+    file.write_text(WRONG)
+    site.write_text('[plugins]\nenabled = ["billing"]\n[plugins.billing]\nfile = "tariffs.toml"\n')
+    with pytest.raises(SiteFileError) as wrong:
+        check_settings(load_site(site))
+    places = [(one.line, one.column) for one in wrong.value.problems]
+    assert places == [(3, 1), (4, 1), (8, 1), (9, 10), (12, 9)]
+    text = str(wrong.value)
+    assert f"{file}:3:1" in text
+    assert "did you mean minimum?" in text
+    assert '"mon"' in text
+
+
+def test_a_tariff_file_that_is_not_there_is_told(tmp_path: Path, installed_plugins: None) -> None:
+    site = tmp_path / "csms.toml"
+    site.write_text('[plugins]\nenabled = ["billing"]\n[plugins.billing]\nfile = "none.toml"\n')
+    with pytest.raises(SiteFileError, match="there is no such file"):
+        check_settings(load_site(site))
+
+
+def test_tariffs_may_stand_in_the_site_file(tmp_path: Path, installed_plugins: None) -> None:
+    site = tmp_path / "csms.toml"
+    site.write_text('[plugins]\nenabled = ["billing"]\n[[plugins.billing.tariff]]\nname = "x"\nper_kw = 1\n')
+    with pytest.raises(SiteFileError, match=r"5:1\n  plugins.billing.tariff\[0\].per_kw"):
+        check_settings(load_site(site))
+
+
+def test_the_worked_examples_of_the_docs_are_right(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "billing.md").read_text("utf-8")
+    (tmp_path / "tariffs.toml").write_text(page.split("```toml\n")[1].split("```")[0])
+    (tariff,) = read_toml(tmp_path / "tariffs.toml", TariffFile).tariff
+    zone = ZoneInfo("Europe/Berlin")
+
+    def total(day: int, *readings: tuple[int, int, int], idle: bool = True) -> tuple[Decimal, Decimal]:
+        points = [MeterPoint(datetime(2026, 3, day, hour, minute, tzinfo=zone), D(wh)) for hour, minute, wh in readings]
+        since = points[2].at if idle else None
+        price = price_of(tariff, Consumption(points[0].at, points[-1].at, tuple(points), since), zone)
+        return price.total, price.taxes[0].amount
+
+    evening = ((21, 0, 0), (22, 0, 6000), (22, 30, 8000), (23, 0, 8000))
+    assert total(3, *evening) == (D("3.30"), D("0.53"))
+    assert total(6, *evening) == (D("5.10"), D("0.81"))
+    assert total(3, (10, 0, 0), (10, 10, 500), idle=False) == (D("1.00"), D("0.16"))
