@@ -47,8 +47,7 @@ def absorb(evidence: Evidence | None, event: TransactionEvent) -> Evidence:
         _highest(new, "state", [rank, event.charging_state])
     if event.remote_start_id is not None:
         _lowest(new, "remote", [rank, event.remote_start_id])
-    if event.meter_values:
-        _absorb_registers(new, event)
+    _absorb_registers(new, event)
     return new
 
 
@@ -94,7 +93,7 @@ def last_register(evidence: Evidence) -> tuple[Decimal, datetime] | None:
 
 def _absorb_registers(evidence: Evidence, event: TransactionEvent) -> None:
     """The begin register is the Transaction.Begin reading, else the first one in the Started event; the end likewise."""
-    for at, sample in _registers(event.meter_values):
+    for at, sample in _registers(event.readings_of(ENERGY_REGISTER)):
         value = str(sample.value)
         stamp = _text(at)
         if sample.context == "Transaction.Begin":
@@ -111,12 +110,7 @@ def _absorb_registers(evidence: Evidence, event: TransactionEvent) -> None:
 def _registers(values: tuple[MeterValue, ...]) -> Iterator[tuple[datetime, SampledValue]]:
     for value in values:
         for sample in value.sampled:
-            if (
-                sample.measurand == ENERGY_REGISTER
-                and sample.unit == "Wh"
-                and not sample.phase
-                and sample.location == "Outlet"
-            ):
+            if sample.unit == "Wh" and not sample.phase and sample.location == "Outlet":
                 yield value.timestamp, sample
 
 

@@ -1,14 +1,16 @@
 """Meter values as stations report them: OCPP 2.x block J.
 
-Readings are named tuples and not dataclasses: they are by far the most numerous things made, and a tuple is made four times as fast.
+Readings are named tuples and not dataclasses: they are by far the most numerous things made, and a tuple is made four times as fast. Most of them
+are never looked at, so a dialect may leave them in the station's words until somebody does (``Unread``); whoever looks sees a tuple.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from csms.model.station import StationRef
 
@@ -39,6 +41,44 @@ class MeterValue(NamedTuple):
     sampled: tuple[SampledValue, ...]
 
 
+RawValues = Sequence[Mapping[str, Any]]
+
+
+class Unread(NamedTuple):
+    """Readings in the station's words, which have passed the schema; ``read(raw)`` gives all of them, ``read(raw, measurand)`` those of one kind."""
+
+    raw: RawValues
+    read: Callable[..., tuple[MeterValue, ...]]
+
+
+class Readings:
+    """Stands before a field that holds readings: what is unread there is read when somebody looks, and then kept."""
+
+    def __init__(self, field: Any) -> None:
+        self._field = field
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        """The readings as a tuple."""
+        if instance is None:
+            return self
+        held = self._field.__get__(instance)
+        if type(held) is Unread:
+            held = held.read(held.raw)
+            self._field.__set__(instance, held)
+        return held
+
+    def __set__(self, instance: object, value: object) -> None:
+        """For the constructor of a frozen class."""
+        self._field.__set__(instance, value)
+
+    def of(self, instance: object, measurand: str) -> tuple[MeterValue, ...]:
+        """The readings of one measurand, those of others left out (and not read, if they are not yet)."""
+        held = self._field.__get__(instance)
+        if type(held) is Unread:
+            return held.read(held.raw, measurand)
+        return tuple([MeterValue(at, tuple([one for one in all if one.measurand == measurand])) for at, all in held])
+
+
 @dataclass(frozen=True, slots=True)
 class MeterValues:
     """Readings outside a transaction (or of a 1.6 transaction when ``transaction`` is set)."""
@@ -46,6 +86,9 @@ class MeterValues:
     evse: int
     values: tuple[MeterValue, ...]
     transaction: str | None = None
+
+
+MeterValues.values = Readings(MeterValues.values)  # type: ignore[misc, assignment]
 
 
 @dataclass(frozen=True, slots=True)

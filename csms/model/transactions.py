@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from csms.model.authorization import Authorization, IdToken
-from csms.model.metering import MeterValue
+from csms.model.metering import MeterValue, Readings
 from csms.model.station import StationRef
 
 
@@ -44,6 +44,14 @@ class TransactionEvent:
     stopped_reason: str = ""
     remote_start_id: int | None = None
     reservation_id: int | None = None
+
+    def readings_of(self, measurand: str) -> tuple[MeterValue, ...]:
+        """The meter values with the samples of one measurand (and those of it that are UNREADABLE): cheap, for no others are decoded."""
+        return METER_VALUES.of(self, measurand)
+
+
+METER_VALUES = Readings(TransactionEvent.meter_values)  # type: ignore[misc]
+TransactionEvent.meter_values = METER_VALUES  # type: ignore[misc, assignment]
 
 
 class Completeness(StrEnum):

@@ -205,3 +205,30 @@ def test_time_when_printed_comes_back_to_the_millisecond(moment: datetime) -> No
     text = print_time(moment)
     assert len(text) == len("2024-05-06T10:00:00.000Z")
     assert timedelta(0) <= moment - parse_time(text) < timedelta(milliseconds=1)
+
+
+MEASURANDS = ("Energy.Active.Import.Register", "Power.Active.Import", "Voltage")
+SAMPLES = st.lists(
+    st.builds(
+        lambda value, more: {"value": value, **more},
+        st.integers(0, 9),
+        st.sampled_from([{"measurand": one} for one in MEASURANDS] + [{}]),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(st.lists(SAMPLES, min_size=1, max_size=3), st.sampled_from(MEASURANDS), st.booleans())
+def test_readings_of_one_measurand_are_those_of_all_whether_they_were_read_before_or_not(
+    values: list[list[dict[str, Any]]], measurand: str, read_before: bool
+) -> None:
+    raw = [{"timestamp": T, "sampledValue": samples} for samples in values]
+    unread, read = decode(event(meterValue=raw)), decode(event(meterValue=raw))
+    all_of_them = tuple(
+        (value.timestamp, tuple(one for one in value.sampled if one.measurand == measurand))
+        for value in read.meter_values
+    )
+    assert (read if read_before else unread).readings_of(measurand) == all_of_them
+    assert isinstance(unread.meter_values, tuple)
+    assert unread == read

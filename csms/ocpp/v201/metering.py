@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 import orjson
 
-from csms.model.metering import ENERGY_REGISTER, UNREADABLE, MeterValue, MeterValues, SampledValue
+from csms.model.metering import (
+    ENERGY_REGISTER,
+    UNREADABLE,
+    MeterValue,
+    MeterValues,
+    RawValues,
+    SampledValue,
+    Unread,
+)
 from csms.ocpp.dialect import Incoming, Payload
 from csms.ocpp.times import parse_time
 from csms.ocpp.v201.answers import nothing
@@ -17,17 +25,23 @@ from csms.ocpp.v201.units import LARGEST_POWER, scale, scaled, usual_unit
 
 def decode_meter_values(payload: Payload) -> MeterValues:
     """Readings outside a transaction."""
-    return MeterValues(payload["evseId"], decode_values(payload["meterValue"]))
+    return MeterValues(payload["evseId"], unread(payload["meterValue"]))
 
 
-def decode_values(values: Sequence[Mapping[str, Any]]) -> tuple[MeterValue, ...]:
-    """The readings of a ``meterValue`` list, in its order; raises OcppError for a time or multiplier that cannot be."""
-    return tuple(
-        [
-            MeterValue(parse_time(value["timestamp"]), tuple([decode_sample(one) for one in value["sampledValue"]]))
-            for value in values
-        ]
-    )
+def unread(values: RawValues) -> Any:
+    """The readings of a ``meterValue`` list that fits the schema, for a field that decodes them when somebody looks."""
+    return Unread(values, decode_values)
+
+
+def decode_values(values: RawValues, measurand: str | None = None) -> tuple[MeterValue, ...]:
+    """The readings of a ``meterValue`` list, in its order; with ``measurand`` only the samples that have this name."""
+    return tuple([MeterValue(parse_time(one["timestamp"]), _samples(one["sampledValue"], measurand)) for one in values])
+
+
+def _samples(samples: RawValues, measurand: str | None) -> tuple[SampledValue, ...]:
+    if measurand is None:
+        return tuple([decode_sample(one) for one in samples])
+    return tuple([decode_sample(one) for one in samples if one.get("measurand", ENERGY_REGISTER) == measurand])
 
 
 def decode_sample(sample: Mapping[str, Any]) -> SampledValue:

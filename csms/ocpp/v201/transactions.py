@@ -17,7 +17,7 @@ from csms.ocpp.errors import V201
 from csms.ocpp.times import parse_time
 from csms.ocpp.v201.answers import decode_answer
 from csms.ocpp.v201.authorization import decode_token, encode_info, encode_token
-from csms.ocpp.v201.metering import decode_values
+from csms.ocpp.v201.metering import unread
 
 LONGEST_ID = 36
 
@@ -38,7 +38,7 @@ def decode_event(payload: Payload) -> TransactionEvent:
         evse=evse["id"] if evse else None,
         connector=evse.get("connectorId") if evse else None,
         id_token=decode_token(token) if token else None,
-        meter_values=decode_values(values) if values else (),
+        meter_values=unread(values) if values else (),
         charging_state=info.get("chargingState", ""),
         stopped_reason=info.get("stoppedReason", "Local" if kind is EventType.ENDED else ""),
         remote_start_id=info.get("remoteStartId"),
