@@ -17,6 +17,7 @@ from csms.blocks.commands import Commands
 from csms.blocks.evidence import EvidenceBlock
 from csms.blocks.monitoring import Monitoring
 from csms.blocks.outcome import Handler
+from csms.blocks.people import People
 from csms.blocks.presence import Presence
 from csms.blocks.provisioning import BootPolicy, Provisioning
 from csms.blocks.reception import Reception
@@ -227,8 +228,11 @@ class House:
         """What the HTTP API is given."""
         return Rooms(
             site=self.site,
-            token=token,
             store=self.store,
+            people=People(self.store, token, self.reactor, self.now),
+            audit=self.store.audit,
+            done_requests=self.store.done_requests,
+            site_of=lambda station: self.site.site.id,
             stations=self.provisioning,
             commands=self.commands,
             switchboard=self.switchboard,

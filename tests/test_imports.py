@@ -73,6 +73,7 @@ MAY: dict[str, str] = {
 
 LIBRARIES: dict[str, str] = {
     "autobahn": "csms.connection csms.sim.link",
+    "argon2": "csms.blocks.people",
     "peewee": "csms.store",
     "playhouse": "csms.store",
     "pluggy": "csms.hookspecs csms.plugins",

@@ -17,6 +17,7 @@ from csms.store.faults import SchemaFault, StoreFault, fault_of
 from csms.store.keepsakes import NoteRows, NoticeRows, TelemetryRows
 from csms.store.messages import MessageRows
 from csms.store.monitoring import AlertRows
+from csms.store.people import AuditRows, DoneRows, KeyRows, PersonRows
 from csms.store.presence import PresenceRows
 from csms.store.provisioning import VariableRows
 from csms.store.schema import copy, prepare_log, upgrade
@@ -57,6 +58,10 @@ class Store:
         self.variables = VariableRows(*rows)
         self.notices = NoticeRows(*rows)
         self.notes = NoteRows(*rows)
+        self.people = PersonRows(*rows)
+        self.keys = KeyRows(*rows)
+        self.audit = AuditRows(*rows)
+        self.done_requests = DoneRows(*rows)
         self.messages = MessageRows(self._log_readers, self._log_writer, reactor)
 
     async def open(self) -> None:

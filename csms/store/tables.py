@@ -17,6 +17,7 @@ from peewee import (
 )
 
 from csms.store.kept_tables import Alert, AlertGap, AlertMessage, Note, Notice, ReportPart, Telemetry, Variable
+from csms.store.people_tables import ApiKey, Audit, DoneRequest, Person
 from csms.store.statements import ONE, Row
 
 
@@ -114,6 +115,7 @@ ACTIVE = Transaction.active == ONE
 DUE = Transaction.revision > Transaction.billed_revision
 Transaction.add_index(Transaction.index(Transaction.station, where=ACTIVE, name="transaction_active_station"))
 Transaction.add_index(Transaction.index(Transaction.token_key, where=ACTIVE, name="transaction_active_token"))
+Transaction.add_index(Transaction.index(Transaction.token_key, Transaction.id, name="transaction_token"))
 Transaction.add_index(Transaction.index(Transaction.active, Transaction.id, where=DUE, name="transaction_due"))
 
 
@@ -200,5 +202,9 @@ TABLES: tuple[type[Row], ...] = (
     Telemetry,
     Notice,
     Note,
+    Person,
+    ApiKey,
+    Audit,
+    DoneRequest,
 )
 """What is in the main file."""

@@ -5,10 +5,14 @@ The natural key is (station, transaction, event key), so that no station touches
 
 from __future__ import annotations
 
+import builtins
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import orjson
@@ -216,6 +220,16 @@ class TransactionRows:
         """Ended transactions that have events newer than their bill, with the revision to bill; ``after`` goes on behind that number."""
         query = FOUND.where(DUE, Row.active == 0, Row.id > after).order_by(Row.id).limit(limit)
         return await self._readers.many(query, lambda row: (_state(row), int(row[5])))
+
+    async def of_tokens(
+        self, tokens: Sequence[IdToken], *, after: int = 0, limit: int = 100
+    ) -> builtins.list[Transaction]:
+        """Transactions that were begun with one of these tokens, the newest first; ``after`` goes on below that number."""
+        if not tokens:
+            return []
+        mine = reduce(or_, ((Row.token_key == token.key) & (Row.token_type == token.type) for token in tokens))
+        query = FOUND.where(mine).order_by(Row.id.desc()).limit(limit)
+        return await self._readers.many(query.where(Row.id < after) if after else query, _state)
 
     async def list(
         self, *, station: str | None = None, active: bool | None = None, after: int = 0, limit: int = 100

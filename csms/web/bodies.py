@@ -97,13 +97,15 @@ def station_id_fault(id: str) -> str:
 # Tokens
 
 
-def _token_text(value: str) -> str:
+def printable(value: str) -> str:
+    """The text; ValueError if something in it cannot be printed."""
     if not value.isprintable():
         raise ValueError("printable characters are wanted")
     return value
 
 
-def _known_token(token: IdToken) -> IdToken:
+def known_token(token: IdToken) -> IdToken:
+    """The token; ValueError if it is none of OCPP's."""
     fault = token_fault(token.type, token.value)
     if fault:
         raise ValueError(fault)
@@ -115,9 +117,9 @@ class TokenBody(BaseModel):
 
     model_config = STRICT
     status: AuthorizationStatus = AuthorizationStatus.ACCEPTED
-    group: Annotated[IdToken, AfterValidator(_known_token)] | None = None
+    group: Annotated[IdToken, AfterValidator(known_token)] | None = None
     expires: AwareDatetime | None = None
-    note: Annotated[str, Field(max_length=500), AfterValidator(_token_text)] = ""
+    note: Annotated[str, Field(max_length=500), AfterValidator(printable)] = ""
     concurrent: Annotated[int, Field(ge=0, le=1000)] | None = None
 
 

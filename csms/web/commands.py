@@ -11,8 +11,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from csms.model.commands import CommandRecord, CommandState
+from csms.model.people import Role
 from csms.ocpp.errors import OcppError
 from csms.ocpp.schemas import problems
+from csms.web.access import must
 from csms.web.bodies import call_body, excesses, order_body
 from csms.web.paging import page
 from csms.web.problems import Kind, Mistake, OcppFault, Refused
@@ -24,7 +26,19 @@ from csms.web.stations import known_station
 from csms.web.views import CallAnswer, Page
 
 log = Logger(namespace="csms.web")
-ORIGIN = "api"
+SUPPORTS = frozenset(
+    {
+        "Reset",
+        "UnlockConnector",
+        "TriggerMessage",
+        "RequestStopTransaction",
+        "GetVariables",
+        "GetBaseReport",
+        "GetTransactionStatus",
+        "ClearCache",
+    }
+)
+"""What support may order: it helps a driver who is stuck, and changes nothing that lasts."""
 
 
 async def call_station(rooms: Rooms, asked: Asked) -> Answered:
@@ -35,7 +49,9 @@ async def call_station(rooms: Rooms, asked: Asked) -> Answered:
         raise Refused(Kind.NOT_CONNECTED, f"{record.id} is not connected")
     body = asked.body
     _check(station.protocol, body.action, body.payload)
-    calling = defer.Deferred.fromCoroutine(rooms.commands.call(record.id, body.action, body.payload, origin=ORIGIN))
+    calling = defer.Deferred.fromCoroutine(
+        rooms.commands.call(record.id, body.action, body.payload, origin=asked.origin)
+    )
     called = await patient(calling, body.timeout, rooms.clock)
     if called is None:
         raise Refused(Kind.NO_ANSWER, f"{record.id} did not answer {body.action} within {body.timeout:g} s")
@@ -97,7 +113,9 @@ async def order_station(rooms: Rooms, asked: Asked) -> Answered:
     mistakes = excesses(command)
     if mistakes:
         raise invalid(mistakes)
-    ordered = await rooms.commands.submit(record.id, command, origin=ORIGIN)
+    name = type(command).__name__
+    must(asked.caller, Role.SUPPORT if name in SUPPORTS else Role.OPERATOR, name)
+    ordered = await rooms.commands.submit(record.id, command, origin=asked.origin)
     headers = {"Location": f"/api/v1/commands/{ordered.id}"}
     if not asked.wait_s:
         return Answered(shown(ordered), 202, headers)
@@ -148,6 +166,7 @@ ROUTES = (
         body=call_body(),
         doc="The payload is in the words of the station's own OCPP version and is checked against its schema before anything is sent. "
         "Without `timeout` the site's call timeout decides.",
+        needs=Role.OPERATOR,
     ),
     Route(
         "POST",
@@ -164,7 +183,10 @@ ROUTES = (
         (Kind.UNKNOWN_STATION,),
         body=order_body(),
         waits=True,
-        doc="A command to a station that is not connected is in the ledger as failed.",
+        doc="A command to a station that is not connected is in the ledger as failed. Support may order: "
+        + ", ".join(sorted(SUPPORTS))
+        + ".",
+        needs=Role.SUPPORT,
     ),
     Route(
         "GET",
@@ -179,6 +201,7 @@ ROUTES = (
             AFTER_ID,
             LIMIT,
         ),
+        needs=Role.VIEWER,
     ),
     Route(
         "GET",
@@ -188,5 +211,6 @@ ROUTES = (
         "commands",
         {200: Gives("The command", CommandRecord)},
         (Kind.UNKNOWN_COMMAND,),
+        needs=Role.VIEWER,
     ),
 )

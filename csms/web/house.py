@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
+from csms.model.people import Role
 from csms.web import metrics, openapi
 from csms.web.paging import page
 from csms.web.problems import Kind, Refused
@@ -62,6 +63,7 @@ ROUTES = (
         "house",
         {200: Gives("Alerts by number", Page[AlertView])},
         query=(Param("station", str, "only alerts of this station"), AFTER_ID, LIMIT),
+        needs=Role.VIEWER,
     ),
     Route(
         "GET",
@@ -70,6 +72,7 @@ ROUTES = (
         "The plugins and how they are",
         "house",
         {200: Gives("Plugins in the order in which they are asked", Page[PluginView])},
+        needs=Role.VIEWER,
     ),
     Route(
         "GET",
@@ -78,6 +81,7 @@ ROUTES = (
         "This document",
         "house",
         {200: Gives("OpenAPI 3.1", ANY_OBJECT)},
+        needs=Role.DRIVER,
     ),
     Route(
         "GET",
@@ -104,5 +108,6 @@ ROUTES = (
         "Figures for Prometheus",
         "house",
         {200: Gives("Prometheus' text format", str, content_type="text/plain")},
+        needs=Role.VIEWER,
     ),
 )

@@ -10,6 +10,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 
 from csms import __version__
 from csms.web import problems
+from csms.web.access import SAFE
 from csms.web.json_text import dumps
 from csms.web.problems import Kind, Problem
 from csms.web.routes import JSON, Gives, Param, Route, enum_words
@@ -19,17 +20,21 @@ DESCRIPTION = (
     "Every request but /healthz and /readyz carries `Authorization: Bearer TOKEN`. Every error is an RFC 9457 problem document; "
     "its `type` is what programs should compare. A path that does not exist answers 404 (`urn:csms:problem:no-such-path`), a wrong "
     "method 405 with `Allow`. HEAD is answered wherever GET is. Energy is in Wh; Decimals are texts; times are RFC 3339 in UTC. "
-    "Plugins may serve more below `/plugins/`, behind the same token."
+    "Plugins may serve more below `/plugins/`: reading needs the role viewer, the rest operator. "
+    "`x-role` is the least role that may call an operation; a caller of single sites sees the stations of those alone."
 )
 TAGS = {
     "stations": "Charging stations",
     "commands": "Orders to stations, and what became of them",
     "transactions": "Charging, with its evidence and its bill",
     "tokens": "The CSMS's own list of drivers' tokens",
+    "driving": "What a driver may do",
+    "people": "Who may call, and what they did",
     "house": "The CSMS itself",
 }
 PATHS = {
     "id": "the identity or number",
+    "name": "the person's name",
     "type": "the token's type, such as ISO14443",
 }
 HEADERS = {"Location": "where it can be seen"}
@@ -65,7 +70,13 @@ def document(routes: tuple[Route, ...]) -> bytes:
             "paths": paths,
             "components": {
                 "schemas": definitions,
-                "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "`[api] token`"}},
+                "securitySchemes": {
+                    "token": {
+                        "type": "http",
+                        "scheme": "bearer",
+                        "description": "the site file's `[api] token`, a key, or a session",
+                    }
+                },
             },
         }
     )
@@ -102,10 +113,14 @@ def _operation(route: Route, schemas: Schemas) -> dict[str, Any]:
     }
     if route.doc:
         operation["description"] = route.doc
+    if not route.open:
+        operation["x-role"] = route.needs.value
     parameters = [_path_parameter(name) for name in route.parameters]
     parameters += [_query_parameter(param) for param in route.query]
     if route.waits:
         parameters.append(_prefer())
+    if route.method not in SAFE:
+        parameters.append(_idempotency_key())
     if parameters:
         operation["parameters"] = parameters
     if route.body is not None:
@@ -128,7 +143,9 @@ def problems_of(route: Route) -> tuple[Kind, ...]:
     """Every problem that a route may answer with, once its path and method are right."""
     kinds = [Kind.BAD_REQUEST, Kind.BAD_QUERY]
     if not route.open:
-        kinds.append(Kind.UNAUTHORIZED)
+        kinds += [Kind.UNAUTHORIZED, Kind.FORBIDDEN]
+    if route.method not in SAFE:
+        kinds += [Kind.CROSS_SITE, Kind.KEY_UNDER_WAY, Kind.KEY_REUSED]
     kinds += [Kind.TOO_LARGE, Kind.INTERNAL_ERROR, Kind.STORE_UNAVAILABLE]
     if route.body is not None:
         kinds += [Kind.NOT_JSON, Kind.UNSUPPORTED_MEDIA_TYPE, Kind.INVALID]
@@ -176,6 +193,16 @@ def _query_parameter(param: Param) -> dict[str, Any]:
     if param.default not in (None, ""):
         schema["default"] = param.default
     return {"name": param.name, "in": "query", "description": param.doc, "schema": schema}
+
+
+def _idempotency_key() -> dict[str, Any]:
+    text = "a text of your own; the same request with the same key, within a day, happens once and gets the first answer again"
+    return {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": text,
+        "schema": {"type": "string", "maxLength": 255},
+    }
 
 
 def _prefer() -> dict[str, Any]:

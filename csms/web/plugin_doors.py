@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from twisted.internet import defer
 from twisted.logger import Logger
 from twisted.web.error import UnsupportedMethod
 from twisted.web.resource import IResource, Resource, getChildForRequest
 from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import implementer
 
+from csms.model.people import Role
+from csms.web.access import SAFE, caller_of, check_origin, must
 from csms.web.problems import Kind, Refused
-from csms.web.reading import segments_of, token_is
+from csms.web.reading import segments_of
 from csms.web.rooms import Rooms
-from csms.web.wire import bug, header, write_problem
+from csms.web.scope import closed_to_sites
+from csms.web.wire import address_of, bug, path_of, write_problem
 
 
 class PluginDoors:
@@ -24,14 +28,12 @@ class PluginDoors:
         self._rooms = rooms
 
     def resource_for(self, request: Request) -> IResource | None:
-        """The resource with the longest matching path, behind its door; None where there is none or the token is not right."""
+        """The resource with the longest matching path, behind its door; None where there is none."""
         try:
             first, *rest = segments_of(request.uri.partition(b"?")[0])
         except Refused:
             return None
         if first != "plugins" or getattr(request, "too_large", False):
-            return None
-        if not token_is(self._rooms.token, header(request, b"authorization")):
             return None
         return self._door(request, rest)
 
@@ -67,10 +69,36 @@ class Door:
         """A door has nothing behind it but the plugin's resource."""
         raise RuntimeError("this resource is a leaf")
 
-    def render(self, request: Request) -> bytes | int:
-        """What the plugin's resource gives."""
+    def render(self, request: Request) -> int:
+        """What the plugin's resource gives, once it is known who asks; a change stands in the trail."""
         method = request.method.decode("latin-1")
         request.notifyFinish().addBoth(lambda _: self._rooms.metrics.request(method, request.code))
+        entering = defer.Deferred.fromCoroutine(self._enter(request, method))
+        entering.addErrback(lambda failure: self.log.failure("an answer was not sent", failure=failure))
+        return NOT_DONE_YET
+
+    async def _enter(self, request: Any, method: str) -> None:
+        try:
+            check_origin(request)
+            caller = await caller_of(self._rooms.people, request)
+            must(caller, Role.VIEWER if method in SAFE else Role.OPERATOR, f"plugin {self._plugin}")
+            if caller.sites:
+                raise closed_to_sites(f"plugin {self._plugin}")
+        except Refused as no:
+            write_problem(request, no)
+            return
+        if method not in SAFE:
+            audit, now = self._rooms.audit, self._rooms.now()
+            facts = (caller.name, caller.role.value, address_of(request), method, path_of(request), "")
+            entry = await audit.begin(now, *facts)
+            request.notifyFinish().addBoth(lambda _: defer.Deferred.fromCoroutine(audit.end(entry, request.code)))
+        body = self._rendered(request)
+        if isinstance(body, bytes):
+            request.setHeader("Content-Length", str(len(body)))
+            request.write(body)
+            request.finish()
+
+    def _rendered(self, request: Request) -> bytes | int:
         try:
             found: Any = getChildForRequest(self._resource, request)  # type: ignore[no-untyped-call]
             if _is_missing(found):

@@ -1,9 +1,7 @@
-"""Reads a request: path, query, token, Prefer and body; what cannot be read ends in a ``Refused`` that says where and why."""
+"""Reads a request: path, query, Prefer and body; what cannot be read ends in a ``Refused`` that says where and why."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -34,15 +32,6 @@ def segments_of(path: bytes) -> tuple[str, ...]:
     if not all(segment.isprintable() for segment in segments):
         raise Refused(Kind.BAD_REQUEST, "the path has a character that cannot be printed")
     return segments
-
-
-def token_is(wanted: str, authorization: str | None) -> bool:
-    """Whether an Authorization header carries the token; takes the same time either way."""
-    scheme, _, given = (authorization or "").partition(" ")
-    if scheme.casefold() != "bearer":
-        return False
-    ours, theirs = (hashlib.sha256(one.strip().encode("utf-8", "replace")).digest() for one in (wanted, given))
-    return hmac.compare_digest(ours, theirs)
 
 
 def wait_of(prefer: str | None) -> float:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IReactorTime
@@ -20,6 +20,7 @@ from csms.model.billing import Bill
 from csms.model.commands import CommandRecord
 from csms.model.metering import MeterValue
 from csms.model.monitoring import EventData
+from csms.model.people import ApiKey, AuditEntry, Caller, DoneRequest, Person, Role
 from csms.model.provisioning import VariableValue
 from csms.model.station import Admission, StationRecord
 from csms.model.transactions import Transaction
@@ -85,6 +86,7 @@ class TransactionRows(Protocol):
     """Transactions and their events."""
 
     async def get(self, id: int) -> Transaction | None: ...
+    async def of_tokens(self, tokens: Sequence[IdToken], *, after: int = 0, limit: int = 100) -> list[Transaction]: ...
     async def list(
         self, *, station: str | None = None, active: bool | None = None, after: int = 0, limit: int = 100
     ) -> list[Transaction]: ...
@@ -158,6 +160,20 @@ class VariableRows(Protocol):
     async def list(self, station: str) -> list[VariableValue]: ...
 
 
+class PersonRows(Protocol):
+    """People by name."""
+
+    async def get(self, name: str) -> Person | None: ...
+    async def delete(self, name: str, at: datetime) -> bool: ...
+    async def list(self, *, after: str = "", limit: int = 100) -> list[Person]: ...
+
+
+class KeyRows(Protocol):
+    """Keys by number."""
+
+    async def list(self, *, after: int = 0, limit: int = 100) -> list[ApiKey]: ...
+
+
 class StoreRoom(Protocol):
     """The repositories that the API reads, and whether the database takes writes."""
 
@@ -179,6 +195,10 @@ class StoreRoom(Protocol):
     def alerts(self) -> AlertRows: ...
     @property
     def variables(self) -> VariableRows: ...
+    @property
+    def people(self) -> PersonRows: ...
+    @property
+    def keys(self) -> KeyRows: ...
     @property
     def healthy(self) -> bool: ...
 
@@ -230,13 +250,53 @@ class PluginsRoom(Protocol):
     def web(self) -> Mapping[str, IResource]: ...
 
 
+class PeopleRoom(Protocol):
+    """Who may call."""
+
+    async def caller(self, bearer: str) -> Caller | None: ...
+    async def make_key(
+        self, name: str, role: Role, sites: tuple[str, ...], expires: datetime | None, *, by: str
+    ) -> tuple[str, ApiKey]: ...
+    async def revoke(self, key: int) -> bool: ...
+    async def log_in(self, name: str, password: str, address: str) -> tuple[str, ApiKey] | None: ...
+    async def put_person(self, person: Person, password: str | None) -> None: ...
+    async def change_password(self, caller: Caller, old: str, new: str, address: str) -> bool: ...
+
+
+class AuditRows(Protocol):
+    """The trail."""
+
+    async def begin(
+        self, at: datetime, caller: str, role: str, address: str, method: str, path: str, detail: str
+    ) -> int: ...
+    async def end(self, id: int, status: int) -> None: ...
+    async def list(self, *, caller: str | None = None, before: int = 0, limit: int = 100) -> list[AuditEntry]: ...
+
+
+class DoneRows(Protocol):
+    """Answers by caller and Idempotency-Key."""
+
+    async def begin(
+        self, caller: str, key: str, digest: bytes, at: datetime, keep: timedelta
+    ) -> DoneRequest | None: ...
+    async def finish(self, caller: str, key: str, status: int, headers: str, body: bytes | None) -> None: ...
+    async def drop(self, caller: str, key: str) -> None: ...
+
+
 @dataclass(frozen=True)
 class Rooms:
-    """Everything the API works with; ``readings`` decodes the meter values of one stored event."""
+    """Everything the API works with.
+
+    ``readings`` decodes the meter values of one stored event; ``site_of`` says to which site a station belongs. ``audit`` and ``done_requests``
+    are the server's own, whoever calls.
+    """
 
     site: Site
-    token: str
     store: StoreRoom
+    people: PeopleRoom
+    audit: AuditRows
+    done_requests: DoneRows
+    site_of: Callable[[str], str]
     stations: ProvisioningRoom
     commands: CommandsRoom
     switchboard: SwitchboardRoom

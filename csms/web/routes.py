@@ -11,11 +11,14 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from csms.model.people import Caller, Role
 from csms.web.problems import Kind, Refused
 from csms.web.rooms import Rooms
 
 MOST = 1000
 JSON = "application/json"
+NOBODY = Caller("nobody", Role.DRIVER)
+"""Who asks for what needs no token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,13 @@ class Asked:
     body: Any
     wait_s: float
     table: RouteTable
+    caller: Caller
+    address: str = ""
+
+    @property
+    def origin(self) -> str:
+        """Who ordered something, for the command ledger."""
+        return f"api: {self.caller.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +82,10 @@ Handler = Callable[[Rooms, Asked], Awaitable[Answered]]
 
 @dataclass(frozen=True)
 class Route:
-    """One row. ``body`` is the pydantic adapter of the request body; ``problems`` are those beyond what every route may answer."""
+    """One row. ``body`` is the pydantic adapter of the request body; ``problems`` are those beyond what every route may answer.
+
+    ``needs`` is the least role that may ask, an admin where nobody said otherwise. An answer that ``shows_secret`` is not kept to be repeated.
+    """
 
     method: str
     path: str
@@ -83,8 +96,10 @@ class Route:
     problems: tuple[Kind, ...] = ()
     query: tuple[Param, ...] = ()
     body: TypeAdapter[Any] | None = None
+    needs: Role = Role.ADMIN
     open: bool = False
     waits: bool = False
+    shows_secret: bool = False
     doc: str = ""
 
     @property

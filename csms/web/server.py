@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet import defer
@@ -10,24 +11,29 @@ from twisted.web.resource import IResource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 from zope.interface import implementer
 
-from csms.web import commands, house, stations, tokens, transactions
+from csms.model.people import Caller
+from csms.web import commands, driving, house, people, stations, tokens, transactions
+from csms.web.access import SAFE, caller_of, check_origin, for_role, must
+from csms.web.changes import Change, change, key_of, note_refusal
 from csms.web.json_text import dumps
 from csms.web.plugin_doors import PluginDoors
 from csms.web.problems import CONTENT_TYPE, Kind, Refused
 from csms.web.reading import body_of, query_of, segments_of, wait_of
 from csms.web.rooms import Rooms
-from csms.web.routes import Answered, Asked, Route, RouteTable
-from csms.web.wire import SECURITY_HEADERS, ApiRequest, bug, check_size, check_token, header, path_of, write
+from csms.web.routes import JSON, NOBODY, Answered, Asked, Route, RouteTable
+from csms.web.scope import rooms_for
+from csms.web.wire import SECURITY_HEADERS, ApiRequest, address_of, bug, check_size, header, path_of, write
 
 ROUTES: tuple[Route, ...] = (
     *stations.ROUTES,
     *commands.ROUTES,
     *transactions.ROUTES,
     *tokens.ROUTES,
+    *people.ROUTES,
+    *driving.ROUTES,
     *house.ROUTES,
 )
 IDLE_S = 60.0
-SHORTEST_TOKEN = 16
 
 
 @implementer(IResource)
@@ -73,25 +79,50 @@ class Desk:
     async def _answer(self, request: Request) -> Answered:
         path, _, query = request.uri.partition(b"?")
         segments = segments_of(path)
-        if not self._table.is_open(segments):
-            check_token(self._rooms.token, request)
+        check_origin(request)
+        caller = NOBODY if self._table.is_open(segments) else await caller_of(self._rooms.people, request)
         check_size(request)
         route, place = self._table.match(request.method.decode("latin-1"), segments)
+        raw = request.content.read() if request.content else b""
+        facts = Change(
+            caller,
+            address_of(request),
+            route.method,
+            path_of(request),
+            query,
+            raw,
+            key_of(header(request, b"idempotency-key")),
+        )
+        if not route.open:
+            await self._admit(route, facts)
         values, given = query_of(query, route.query)
-        body = None
-        if route.body is not None:
-            raw = request.content.read() if request.content else b""
-            body = body_of(raw, header(request, b"content-type"), route.body)
+        body = None if route.body is None else body_of(raw, header(request, b"content-type"), route.body)
         asked = Asked(
-            path=path_of(request),
+            path=facts.path,
             place=place,
             query=values,
             given=given,
             body=body,
             wait_s=wait_of(header(request, b"prefer")) if route.waits else 0.0,
             table=self._table,
+            caller=caller,
+            address=facts.address,
         )
-        return await route.handler(self._rooms, asked)
+        rooms = rooms_for(caller, self._rooms)
+        if route.method in SAFE:
+            answer = await route.handler(rooms, asked)
+        else:
+            answer = await change(self._rooms, route, facts, lambda: route.handler(rooms, asked))
+        return _as_seen(caller, route, answer)
+
+    async def _admit(self, route: Route, facts: Change) -> None:
+        """Refuses with 403; whoever tried to change something stands in the trail."""
+        try:
+            must(facts.caller, route.needs, f"{route.method} {route.path}")
+        except Refused as no:
+            if route.method not in SAFE:
+                await note_refusal(self._rooms, facts, no.kind.status)
+            raise
 
     def _send(self, request: Request, answer: Answered) -> None:
         self._rooms.metrics.request(request.method.decode("latin-1"), answer.status)
@@ -124,10 +155,15 @@ class ApiSite(Site):
 
 
 def api_site(rooms: Rooms) -> ApiSite:
-    """The HTTP API as a factory for an endpoint; ValueError without a good token, because nothing is open by default."""
-    if len(rooms.token) < SHORTEST_TOKEN:
-        raise ValueError(f"the API needs a token of at least {SHORTEST_TOKEN} characters")
+    """The HTTP API as a factory for an endpoint."""
     return ApiSite(rooms)
+
+
+def _as_seen(caller: Caller, route: Route, answer: Answered) -> Answered:
+    if answer.body is None or answer.content_type != JSON:
+        return answer
+    body = answer.body if isinstance(answer.body, bytes) else dumps(answer.body)
+    return replace(answer, body=for_role(caller.role, body))
 
 
 def _problem(refused: Refused, path: str) -> Answered:

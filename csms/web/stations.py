@@ -8,6 +8,7 @@ from itertools import accumulate
 from typing import Any
 from urllib.parse import quote
 
+from csms.model.people import Role
 from csms.model.provisioning import VariableValue
 from csms.model.station import Admission, StationRecord
 from csms.web.bodies import station_body, station_id_fault
@@ -143,6 +144,7 @@ ROUTES = (
             Param("after", str, "go on after this identity (the `next` of a page has it)", default=""),
             LIMIT,
         ),
+        needs=Role.VIEWER,
     ),
     Route(
         "GET",
@@ -152,6 +154,7 @@ ROUTES = (
         "stations",
         {200: Gives("The station", StationDetail)},
         UNKNOWN,
+        needs=Role.VIEWER,
     ),
     Route(
         "PUT",
@@ -166,6 +169,7 @@ ROUTES = (
         body=station_body(),
         doc="Approving asks a waiting station to boot again; blocking it or changing its password closes its connection. "
         "`password: true` makes one, which this answer alone shows.",
+        needs=Role.OPERATOR,
     ),
     Route(
         "DELETE",
@@ -175,6 +179,7 @@ ROUTES = (
         "stations",
         {204: Gives("It is forgotten; its transactions and bills stay")},
         UNKNOWN,
+        needs=Role.OPERATOR,
     ),
     Route(
         "GET",
@@ -190,6 +195,7 @@ ROUTES = (
             LIMIT,
         ),
         doc="Without `after`: the newest frames, and `next` leads to older ones. Passwords are blanked out.",
+        needs=Role.SUPPORT,
     ),
     Route(
         "GET",
@@ -199,5 +205,6 @@ ROUTES = (
         "stations",
         {200: Gives("Variables with their values", Page[VariableValue])},
         UNKNOWN,
+        needs=Role.VIEWER,
     ),
 )

@@ -6,6 +6,7 @@ from datetime import UTC
 from urllib.parse import quote
 
 from csms.model.authorization import IdToken, TokenRecord
+from csms.model.people import Role
 from csms.web.bodies import token_body, token_fault
 from csms.web.paging import page
 from csms.web.problems import Kind, QueryMistake, Refused
@@ -76,6 +77,7 @@ ROUTES = (
             Param("after", str, "go on after this value (the `next` of a page has it)", default=""),
             LIMIT,
         ),
+        needs=Role.SUPPORT,
     ),
     Route(
         "GET",
@@ -85,6 +87,7 @@ ROUTES = (
         "tokens",
         {200: Gives("The token", TokenRecord)},
         UNKNOWN,
+        needs=Role.SUPPORT,
     ),
     Route(
         "PUT",
@@ -95,6 +98,7 @@ ROUTES = (
         {200: Gives("The changed token", TokenRecord), 201: Gives("The new token", TokenRecord, headers=("Location",))},
         body=token_body(),
         doc="What is left out of the body gets its default: a PUT says everything about a token.",
+        needs=Role.OPERATOR,
     ),
     Route(
         "DELETE",
@@ -104,5 +108,6 @@ ROUTES = (
         "tokens",
         {204: Gives("It is forgotten")},
         UNKNOWN,
+        needs=Role.OPERATOR,
     ),
 )

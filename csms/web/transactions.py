@@ -8,6 +8,7 @@ import orjson
 from twisted.logger import Logger
 
 from csms.model.metering import MeterValue
+from csms.model.people import Role
 from csms.model.transactions import Transaction
 from csms.web.commands import is_number
 from csms.web.paging import page
@@ -74,6 +75,7 @@ ROUTES = (
             AFTER_ID,
             LIMIT,
         ),
+        needs=Role.VIEWER,
     ),
     Route(
         "GET",
@@ -83,5 +85,6 @@ ROUTES = (
         "transactions",
         {200: Gives("The transaction", TransactionDetail)},
         (Kind.UNKNOWN_TRANSACTION,),
+        needs=Role.VIEWER,
     ),
 )

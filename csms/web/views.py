@@ -11,7 +11,9 @@ from typing import Any, Generic, TypeVar
 from csms.model.authorization import IdToken
 from csms.model.availability import ConnectorRecord, ConnectorStatus
 from csms.model.billing import Bill, BillLine, BillStatus
+from csms.model.commands import CommandState
 from csms.model.metering import MeterValue
+from csms.model.people import ApiKey, Role
 from csms.model.provisioning import Variable
 from csms.model.station import Admission
 from csms.model.transactions import Completeness, EventType
@@ -142,6 +144,38 @@ class TransactionView:
 
 
 @dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """A session: send ``token`` as a bearer token until ``expires``."""
+
+    token: str
+    name: str
+    role: Role
+    sites: Sequence[str]
+    expires: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class MadeKey:
+    """A new key; ``token`` is shown this once."""
+
+    token: str
+    key: ApiKey
+
+
+@dataclass(frozen=True, slots=True)
+class MyCommand:
+    """What became of a driver's order."""
+
+    id: int
+    station: str
+    name: str
+    state: CommandState
+    created_at: datetime
+    error_code: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class EventView:
     """One event of a transaction as the station sent it; ``authorization`` is what was decided on its token."""
 
@@ -202,6 +236,13 @@ class MeterValueView:
 def meter_value_view(value: MeterValue) -> MeterValueView:
     """Readings with the names of their fields."""
     return MeterValueView(value.timestamp, tuple(SampledValueView(*sample) for sample in value.sampled))
+
+
+@dataclass(frozen=True, slots=True)
+class MyTransaction(TransactionView):
+    """A driver's own transaction; ``bill`` is null until there is one."""
+
+    bill: BillView | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""One HTTP request on the wire: how much of its body is kept, whether it carries the token, and how an answer is written."""
+"""One HTTP request on the wire: how much of its body is kept, and how an answer is written."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from twisted.web.server import Request
 
 from csms.web.json_text import dumps
 from csms.web.problems import CONTENT_TYPE, Kind, Refused
-from csms.web.reading import MAX_BODY, token_is
+from csms.web.reading import MAX_BODY
 
 log = Logger(namespace="csms.web")
 
@@ -76,16 +76,6 @@ class ApiRequest(Request):
         return reason
 
 
-def check_token(token: str, request: Request) -> None:
-    """Refuses with 401 unless the request carries the token."""
-    given = header(request, b"authorization")
-    if token_is(token, given):
-        return
-    error = ', error="invalid_token"' if given else ""
-    text = "this token is not valid" if given else "send Authorization: Bearer TOKEN"
-    raise Refused(Kind.UNAUTHORIZED, text, headers={"WWW-Authenticate": f'Bearer realm="csms"{error}'})
-
-
 def header(request: Request, name: bytes) -> str | None:
     """A request header as text; bytes that are not UTF-8 are replaced, since Twisted's own reader raises."""
     value: bytes | None = request.getHeader(name)
@@ -113,6 +103,12 @@ def write_problem(request: Request, refused: Refused) -> None:
     """Send a problem document."""
     body = dumps(refused.body(path_of(request)))
     write(request, refused.kind.status, body, {"Content-Type": CONTENT_TYPE, **refused.headers})
+
+
+def address_of(request: Request) -> str:
+    """The caller's address, for the trail."""
+    peer: Any = request.getClientAddress()  # type: ignore[no-untyped-call]
+    return str(getattr(peer, "host", ""))
 
 
 def path_of(request: Request) -> str:

@@ -19,6 +19,7 @@ from csms.store.schema import SCRIPTS, upgrade
 from csms.store.statements import FIELD_TYPES
 from csms.store.tables import TABLES
 
+SHIPPED = sorted(script.stem for script in Path(SCRIPTS).glob("[0-9]*.py"))
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 SCHEMA = "SELECT sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' AND tbl_name <> 'schema_migration' ORDER BY name"
 NEXT = """
@@ -37,13 +38,13 @@ def newer_scripts(tmp_path: Path) -> str:
     """The scripts of a version to come."""
     folder = tmp_path / "migrations"
     shutil.copytree(SCRIPTS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "0002_novelty.py").write_text(NEXT)
+    (folder / "0999_novelty.py").write_text(NEXT)
     return str(folder)
 
 
 def test_the_migrations_make_the_tables_of_the_models(tmp_path: Path) -> None:
     migrated, made = tmp_path / "migrated.sqlite", tmp_path / "made.sqlite"
-    assert upgrade(migrated) == ["0001_foundation"]
+    assert upgrade(migrated) == SHIPPED
     assert upgrade(migrated) == []
     database = SqliteDatabase(str(made), field_types=FIELD_TYPES)
     with database.bind_ctx(TABLES, bind_refs=False, bind_backrefs=False):
@@ -53,17 +54,28 @@ def test_the_migrations_make_the_tables_of_the_models(tmp_path: Path) -> None:
     assert "STRICT" in schema(migrated)[-1] or any("STRICT" in sql for sql in schema(migrated))
 
 
+def test_a_file_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) -> None:
+    first = tmp_path / "first"
+    first.mkdir()
+    shutil.copy(Path(SCRIPTS) / f"{SHIPPED[0]}.py", first)
+    file, new = tmp_path / "csms.sqlite", tmp_path / "new.sqlite"
+    assert upgrade(file, str(first)) == ["0001_foundation"]
+    assert upgrade(file) == SHIPPED[1:]
+    upgrade(new)
+    assert schema(file) == schema(new)
+
+
 def test_the_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     upgrade(tmp_path / "csms.sqlite")
     assert stat.S_IMODE((tmp_path / "csms.sqlite").stat().st_mode) == 0o600
 
 
 def test_a_copy_is_made_before_an_upgrade_and_not_before_the_first(tmp_path: Path, newer_scripts: str) -> None:
-    file, before = tmp_path / "csms.sqlite", tmp_path / "csms.sqlite.before-0002"
+    file, before = tmp_path / "csms.sqlite", tmp_path / "csms.sqlite.before-0999"
     upgrade(file)
     assert list(tmp_path.glob("*.before-*")) == []
     old = schema(file)
-    assert upgrade(file, newer_scripts) == ["0002_novelty"]
+    assert upgrade(file, newer_scripts) == ["0999_novelty"]
     assert schema(before) == old
     assert any("novelty" in sql for sql in schema(file))
     assert stat.S_IMODE(before.stat().st_mode) == 0o600
@@ -71,7 +83,7 @@ def test_a_copy_is_made_before_an_upgrade_and_not_before_the_first(tmp_path: Pat
 
 
 def test_an_upgrade_that_fails_changes_nothing_and_can_be_tried_again(tmp_path: Path, newer_scripts: str) -> None:
-    file, script = tmp_path / "csms.sqlite", Path(newer_scripts) / "0002_novelty.py"
+    file, script = tmp_path / "csms.sqlite", Path(newer_scripts) / "0999_novelty.py"
     upgrade(file)
     old = schema(file)
     script.write_text(NEXT + "    raise RuntimeError('half way')\n")
@@ -79,7 +91,7 @@ def test_an_upgrade_that_fails_changes_nothing_and_can_be_tried_again(tmp_path: 
         upgrade(file, newer_scripts)
     assert schema(file) == old
     script.write_text(NEXT)
-    assert upgrade(file, newer_scripts) == ["0002_novelty"]
+    assert upgrade(file, newer_scripts) == ["0999_novelty"]
 
 
 def test_a_first_start_that_was_cut_short_can_be_repeated(tmp_path: Path) -> None:
@@ -88,7 +100,7 @@ def test_a_first_start_that_was_cut_short_can_be_repeated(tmp_path: Path) -> Non
         connection.execute(
             'CREATE TABLE "schema_migration" ("id" INTEGER NOT NULL PRIMARY KEY, "name" TEXT, "applied" DATETIME)'
         )
-    assert upgrade(file) == ["0001_foundation"]
+    assert upgrade(file) == SHIPPED
 
 
 @pytest_twisted.ensureDeferred
@@ -96,7 +108,7 @@ async def test_a_newer_file_is_refused_and_left_untouched(tmp_path: Path, newer_
     file = tmp_path / "csms.sqlite"
     upgrade(file, newer_scripts)
     before = file.read_bytes()
-    with pytest.raises(SchemaTooNew, match=r"0002_novelty.*0001_foundation"):
+    with pytest.raises(SchemaTooNew, match=rf"0999_novelty.*{SHIPPED[-1]}"):
         await Store(file, reactor).open()
     assert file.read_bytes() == before
     (problem,) = verify(file)
@@ -109,27 +121,6 @@ async def test_a_newer_message_log_is_refused(tmp_path: Path) -> None:
         connection.execute("PRAGMA user_version = 99")
     with pytest.raises(SchemaTooNew):
         await Store(tmp_path / "csms.sqlite", reactor).open()
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_message_log_with_a_row_for_each_frame_is_taken_over(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "csms-messages.sqlite") as connection:
-        columns = "id INTEGER PRIMARY KEY, station TEXT, at INTEGER, direction TEXT, frame TEXT"
-        connection.execute(f"CREATE TABLE message ({columns})")
-        connection.execute(
-            "INSERT INTO message VALUES (7, 'CP1', 1000000, 'in', '[2,\"\u00fc\"]'), (9, 'CP1', 2000000, 'out', '[3]')"
-        )
-        connection.execute("PRAGMA user_version = 1")
-    store = Store(tmp_path / "csms.sqlite", reactor)
-    await store.open()
-    store.messages.log("CP1", T0, "in", "[4]")
-    kept = await store.messages.list("CP1")
-    assert [(one.id, one.direction, one.frame) for one in kept] == [
-        (7, "in", '[2,"\u00fc"]'),
-        (9, "out", "[3]"),
-        (10, "in", "[4]"),
-    ]
-    await store.close()
 
 
 def test_a_database_of_something_else_is_refused(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +18,7 @@ from csms.model.billing import Bill
 from csms.model.commands import CommandRecord, CommandState
 from csms.model.metering import MeterValue, SampledValue
 from csms.model.monitoring import EventData
+from csms.model.people import ApiKey, AuditEntry, Caller, DoneRequest, Person, Role, TooManyTries
 from csms.model.provisioning import VariableValue
 from csms.model.station import Admission, StationRecord
 from csms.model.transactions import EventType, Transaction
@@ -128,6 +129,9 @@ class FakeTransactions:
         ]
         return found[:limit]
 
+    async def of_tokens(self, tokens: Sequence[IdToken], *, after: int = 0, limit: int = 100) -> list[Transaction]:
+        return [row for row in await self.list(after=after, limit=limit) if row.id_token in tokens]
+
     async def events(self, id: int) -> Sequence[FakeEvent]:
         return self.kept.get(id, [])
 
@@ -235,6 +239,8 @@ class FakeStore:
     messages: FakeMessages = field(default_factory=FakeMessages)
     alerts: FakeAlerts = field(default_factory=FakeAlerts)
     variables: FakeByStation = field(default_factory=FakeByStation)
+    people: FakePeople = field(default_factory=lambda: FakePeople())
+    keys: FakeKeys = field(default_factory=lambda: FakeKeys())
     healthy: bool = True
 
 
@@ -345,6 +351,100 @@ class FakePlugins:
         return self.rows
 
 
+class FakePeople:
+    """Callers by token; a password is right if it is ``right``."""
+
+    def __init__(self) -> None:
+        self.callers: dict[str, Caller] = {TOKEN: Caller("site token", Role.ADMIN)}
+        self.rows: dict[str, Person] = {}
+        self.revoked: list[int] = []
+        self.wait_s = 0.0
+        self.made: list[tuple[Any, ...]] = []
+
+    async def caller(self, bearer: str) -> Caller | None:
+        return self.callers.get(bearer.strip())
+
+    async def make_key(
+        self, name: str, role: Role, sites: tuple[str, ...], expires: datetime | None, *, by: str
+    ) -> tuple[str, ApiKey]:
+        self.made.append((name, role, sites, expires, by))
+        return "csms_secret", ApiKey(7, name, role, sites, None, NOW, by, expires)
+
+    async def revoke(self, key: int) -> bool:
+        self.revoked.append(key)
+        return key < 100
+
+    async def log_in(self, name: str, password: str, address: str) -> tuple[str, ApiKey] | None:
+        if self.wait_s:
+            raise TooManyTries(self.wait_s)
+        if password != "right":
+            return None
+        return "csms_session", ApiKey(8, "session", Role.VIEWER, (), name, NOW, name, NOW)
+
+    async def put_person(self, person: Person, password: str | None) -> None:
+        self.rows[person.name] = replace(person, created_at=NOW)
+
+    async def change_password(self, caller: Caller, old: str, new: str, address: str) -> bool:
+        return old == "right"
+
+    async def get(self, name: str) -> Person | None:
+        return self.rows.get(name)
+
+    async def delete(self, name: str, at: datetime) -> bool:
+        return self.rows.pop(name, None) is not None
+
+    async def list(self, *, after: str = "", limit: int = 100) -> list[Person]:
+        return [person for name, person in sorted(self.rows.items()) if name > after][:limit]
+
+
+class FakeKeys:
+    """Keys by number."""
+
+    def __init__(self) -> None:
+        self.rows: list[ApiKey] = []
+
+    async def list(self, *, after: int = 0, limit: int = 100) -> list[ApiKey]:
+        return [key for key in self.rows if key.id > after][:limit]
+
+
+class FakeAudit:
+    """The trail."""
+
+    def __init__(self) -> None:
+        self.rows: list[AuditEntry] = []
+
+    async def begin(
+        self, at: datetime, caller: str, role: str, address: str, method: str, path: str, detail: str
+    ) -> int:
+        self.rows.append(AuditEntry(len(self.rows) + 1, at, caller, role, address, method, path, None, detail))
+        return len(self.rows)
+
+    async def end(self, id: int, status: int) -> None:
+        self.rows[id - 1] = replace(self.rows[id - 1], status=status)
+
+    async def list(self, *, caller: str | None = None, before: int = 0, limit: int = 100) -> list[AuditEntry]:
+        found = [one for one in reversed(self.rows) if caller in (None, one.caller) and (not before or one.id < before)]
+        return found[:limit]
+
+
+class FakeDone:
+    """Answers by caller and key."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, str], DoneRequest] = {}
+
+    async def begin(self, caller: str, key: str, digest: bytes, at: datetime, keep: timedelta) -> DoneRequest | None:
+        known = self.rows.get((caller, key))
+        self.rows.setdefault((caller, key), DoneRequest(digest, at))
+        return known
+
+    async def finish(self, caller: str, key: str, status: int, headers: str, body: bytes | None) -> None:
+        self.rows[caller, key] = replace(self.rows[caller, key], status=status, headers=headers, body=body)
+
+    async def drop(self, caller: str, key: str) -> None:
+        del self.rows[caller, key]
+
+
 def fake_readings(event: FakeEvent) -> list[MeterValue]:
     """One reading whose value is the event's seqNo; a body that is no event raises."""
     if event.body == b'{"no":"event"}':
@@ -357,7 +457,10 @@ class FakeHouse:
 
     def __init__(self) -> None:
         self.clock = task.Clock()
-        self.store = FakeStore()
+        self.people = FakePeople()
+        self.audit = FakeAudit()
+        self.done = FakeDone()
+        self.store = FakeStore(people=self.people)
         self.provisioning = FakeProvisioning(self.store)
         self.commands = FakeCommands(self.store, self.clock)
         self.switchboard = FakeSwitchboard()
@@ -365,8 +468,11 @@ class FakeHouse:
         self.metrics = Metrics()
         self.rooms = Rooms(
             site=Site(),
-            token=TOKEN,
             store=self.store,
+            people=self.people,
+            audit=self.audit,
+            done_requests=self.done,
+            site_of=lambda station: station.partition("-")[0],
             stations=self.provisioning,
             commands=self.commands,
             switchboard=self.switchboard,
@@ -384,6 +490,12 @@ class FakeHouse:
         if protocol:
             self.switchboard.rows[id] = FakeStation(protocol)
         return row
+
+    def caller(self, role: Role, *, sites: tuple[str, ...] = (), **facts: Any) -> str:
+        """Let somebody of this role in; their token."""
+        token = f"token-of-{role}-{len(self.people.callers)}"
+        self.people.callers[token] = Caller(facts.pop("name", f"some {role}"), role, sites, **facts)
+        return token
 
     def variables(self, station: str, *values: VariableValue) -> None:
         """Put variables of a station."""

@@ -176,7 +176,7 @@ def test_command_is_ordered(api: Wire, house: FakeHouse, name: str, arguments: A
     house.station()
     answer = api.ask("POST", ORDERS, {"command": name, "with": arguments})
     assert (answer.status, answer.headers["location"]) == (202, "/api/v1/commands/1")
-    assert (answer.body["state"], answer.body["name"], answer.body["origin"]) == ("queued", name, "api")
+    assert (answer.body["state"], answer.body["name"], answer.body["origin"]) == ("queued", name, "api: site token")
     assert house.commands.given == [command]
 
 

@@ -1,0 +1,220 @@
+"""The rooms as a caller of some sites may enter them: the one place where every object is held against its site.
+
+An object belongs to the site of its station. What is elsewhere is not there, rather than forbidden; what belongs to no station (drivers' tokens,
+people, keys) is closed to callers of single sites. A room that is not named here is closed to them too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from csms.model.commands import CommandRecord
+from csms.model.people import Caller
+from csms.model.station import StationRecord
+from csms.web.problems import Kind, Refused
+from csms.web.rooms import ConnectedStation, Rooms
+
+T = TypeVar("T")
+Sees = Callable[[str], bool]
+
+
+def rooms_for(caller: Caller | None, rooms: Rooms) -> Rooms:
+    """The rooms that a caller may enter: all of them, unless its sites are named."""
+    if caller is None or not caller.sites:
+        return rooms
+
+    def sees(station: str) -> bool:
+        return rooms.site_of(station) in caller.sites
+
+    closed: Any = Closed()
+    store: Any = ScopedStore(rooms.store, sees)
+    return replace(
+        rooms,
+        store=store,
+        stations=ScopedProvisioning(rooms, sees),
+        commands=ScopedCommands(rooms, sees),
+        switchboard=ScopedSwitchboard(rooms, sees),
+        people=closed,
+        plugins=closed,
+    )
+
+
+def closed_to_sites(what: str) -> Refused:
+    """A caller of single sites asks for something that has none."""
+    return Refused(Kind.FORBIDDEN, f"{what} belongs to all sites, and this caller to some of them")
+
+
+class Closed:
+    """A room without a door for callers of single sites."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise closed_to_sites(name)
+
+
+class ScopedStore:
+    """The store's readers, each looking at the stations of the caller's sites only."""
+
+    def __init__(self, store: Any, sees: Sees) -> None:
+        self.healthy = store.healthy
+        self.stations = Stations(store.stations, sees)
+        self.availability = OfStation(store.availability, sees)
+        self.variables = OfStation(store.variables, sees)
+        self.messages = OfStation(store.messages, sees)
+        self.transactions = Transactions(store.transactions, sees)
+        self.bills = OfTransaction(store.bills, self.transactions)
+        self.commands = Numbered(store.commands, sees)
+        self.alerts = Numbered(store.alerts, sees)
+
+    def __getattr__(self, name: str) -> Any:
+        raise closed_to_sites(name)
+
+
+class Stations:
+    """The station list."""
+
+    def __init__(self, rows: Any, sees: Sees) -> None:
+        self._rows, self._sees = rows, sees
+
+    async def get(self, id: str) -> StationRecord | None:
+        """The station, or None."""
+        return await self._rows.get(id) if self._sees(id) else None
+
+    async def list(self, *, after: str = "", limit: int = 100, **filters: Any) -> list[StationRecord]:
+        """As the store's."""
+
+        def more(after: Any, limit: int) -> Awaitable[Sequence[StationRecord]]:
+            return self._rows.list(after=after, limit=limit, **filters)  # type: ignore[no-any-return]
+
+        return await sifted(more, lambda row: self._sees(row.id), lambda row: row.id, after, limit)
+
+
+class OfStation:
+    """Rows that are asked for by station."""
+
+    def __init__(self, rows: Any, sees: Sees) -> None:
+        self._rows, self._sees = rows, sees
+
+    async def list(self, station: str, **filters: Any) -> Sequence[Any]:
+        """As the store's, or nothing."""
+        return await self._rows.list(station, **filters) if self._sees(station) else []
+
+
+class Numbered:
+    """Rows with a number and a station, in the order of their numbers."""
+
+    def __init__(self, rows: Any, sees: Sees) -> None:
+        self._rows, self._sees = rows, sees
+
+    async def get(self, id: int) -> Any:
+        """The row, or None."""
+        row = await self._rows.get(id)
+        return row if row is not None and self._sees(row.station) else None
+
+    async def list(self, *, after: int = 0, limit: int = 100, **filters: Any) -> list[Any]:
+        """As the store's."""
+
+        def more(after: Any, limit: int) -> Awaitable[Sequence[Any]]:
+            return self._rows.list(after=after, limit=limit, **filters)  # type: ignore[no-any-return]
+
+        return await sifted(more, lambda row: self._sees(row.station), lambda row: row.id, after, limit)
+
+
+class Transactions(Numbered):
+    """Transactions and their events."""
+
+    async def events(self, id: int) -> Sequence[Any]:
+        """The events of a transaction that the caller may see, else none."""
+        return await self._rows.events(id) if await self.get(id) else []
+
+
+class OfTransaction:
+    """What is asked for by a transaction's number."""
+
+    def __init__(self, rows: Any, transactions: Transactions) -> None:
+        self._rows, self._transactions = rows, transactions
+
+    async def get(self, transaction: int) -> Any:
+        """The row, or None."""
+        return await self._rows.get(transaction) if await self._transactions.get(transaction) else None
+
+
+class ScopedProvisioning:
+    """Changes of stations."""
+
+    def __init__(self, rooms: Rooms, sees: Sees) -> None:
+        self._stations, self._sees = rooms.stations, sees
+
+    async def provision(self, id: str, **facts: Any) -> StationRecord:
+        """As the block's; a station of another site is refused with 403."""
+        if not self._sees(id):
+            raise Refused(Kind.FORBIDDEN, f"{id[:100]} is of no site of this caller")
+        return await self._stations.provision(id, **facts)
+
+    async def remove(self, id: str) -> bool:
+        """As the block's."""
+        return self._sees(id) and await self._stations.remove(id)
+
+    def generate_password(self) -> str:
+        """As the block's."""
+        return self._stations.generate_password()
+
+
+class ScopedCommands:
+    """Orders to stations; the routes have looked the station up before, in the store that the caller may see."""
+
+    def __init__(self, rooms: Rooms, sees: Sees) -> None:
+        self._commands, self._sees = rooms.commands, sees
+
+    async def submit(self, station: str, command: object, *, origin: str) -> CommandRecord:
+        """As the block's."""
+        return await self._commands.submit(self._seen(station), command, origin=origin)
+
+    async def call(self, station: str, action: str, payload: dict[str, Any], *, origin: str) -> CommandRecord:
+        """As the block's."""
+        return await self._commands.call(self._seen(station), action, payload, origin=origin)
+
+    async def finished(self, id: int, seconds: float) -> CommandRecord | None:
+        """As the block's."""
+        record = await self._commands.finished(id, seconds)
+        return record if record is not None and self._sees(record.station) else None
+
+    def _seen(self, station: str) -> str:
+        if not self._sees(station):
+            raise Refused(Kind.UNKNOWN_STATION, f"no station is called {station[:100]}")
+        return station
+
+
+class ScopedSwitchboard:
+    """Who is connected."""
+
+    def __init__(self, rooms: Rooms, sees: Sees) -> None:
+        self._switchboard, self._sees = rooms.switchboard, sees
+
+    def station(self, id: str) -> ConnectedStation | None:
+        """The station, if it is connected and the caller's."""
+        return self._switchboard.station(id) if self._sees(id) else None
+
+    @property
+    def count(self) -> int:
+        """A figure of all sites."""
+        raise closed_to_sites("the metrics")
+
+
+async def sifted(
+    more: Callable[[Any, int], Awaitable[Sequence[T]]],
+    wanted: Callable[[T], bool],
+    cursor: Callable[[T], Any],
+    after: Any,
+    limit: int,
+) -> list[T]:
+    """The first ``limit`` rows behind ``after`` that are wanted, read page after page."""
+    found: list[T] = []
+    while len(found) < limit:
+        page = await more(after, limit)
+        found += [row for row in page if wanted(row)]
+        if len(page) < limit:
+            break
+        after = cursor(page[-1])
+    return found[:limit]
