@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from csms import __version__
-from csms.cli import operate
+from csms.cli import operate, people
 from csms.config import Problem, SiteFileError, load_site, write_starter
 
 
@@ -114,5 +114,14 @@ def verify(file: Path, as_json: bool) -> None:
     sys.exit(1 if problems else 0)
 
 
-for group in (operate.station, operate.tx, operate.tag, operate.plugins):
+for group in (
+    operate.station,
+    operate.tx,
+    operate.tag,
+    operate.plugins,
+    people.person,
+    people.key,
+    people.audit,
+    people.login,
+):
     main.add_command(group)

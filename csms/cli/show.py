@@ -19,6 +19,8 @@ def plain(value: object) -> str:
             return "-"
         case bool():
             return "yes" if value else "no"
+        case list():
+            return ", ".join(plain(one) for one in value) or "-"
         case dict():
             return plain(value.get("value", json.dumps(value)))
     return "".join(sign if sign.isprintable() else "?" for sign in str(value))

@@ -13,7 +13,7 @@ import orjson
 HIDDEN = "(hidden)"
 SECRET_VARIABLES = frozenset({"basicauthpassword", "authorizationkey"})
 """Variables and configuration keys whose values are passwords, in small letters: OCPP compares them without regard to case."""
-SECRET_FIELDS = frozenset({"basicAuthPassword", "password", "apnPassword"})
+SECRET_FIELDS = frozenset({"basicAuthPassword", "password", "old_password", "new_password", "apnPassword"})
 """Fields that are passwords wherever they stand (network profiles of 2.x; VPN and APN)."""
 VALUES = frozenset({"value", "attributeValue", "variableAttribute", "attributes"})
 _MARKS = (b"basicauthpassword", b"authorizationkey", b"password")

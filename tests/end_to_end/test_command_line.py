@@ -90,3 +90,29 @@ def test_the_site_of_the_tests_checks_well(office: ServerProcess) -> None:
     assert SITE.splitlines()[0] in office.site_file.read_text()
     done = subprocess.run([str(csms_bin() / "csms"), "check", str(office.site_file)], check=False, capture_output=True)
     assert done.returncode == 0
+
+
+def test_people_and_keys_come_and_go(office: ServerProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    office.start()
+    try:
+        office.wait_ready()
+        monkeypatch.setenv("CSMS_NEW_PASSWORD", "correct horse battery")
+        assert "may log in as viewer" in csms(office, "person", "add", "Ann", "--role", "viewer", "--tag", "Central:A1")
+        monkeypatch.setenv("CSMS_PASSWORD", "correct horse battery")
+        token = csms(office, "login", "ann").strip().partition("CSMS_TOKEN=")[2]
+        assert token.startswith("csms_")
+        assert json.loads(csms(office, "station", "list", "--json", "--token", token)) == []
+        refused = csms(office, "tag", "add", "X", "--token", token, fails=True)
+        assert "needs the role operator; Ann is viewer" in refused
+        assert "csms_" in csms(office, "key", "make", "grafana", "--role", "viewer")
+        assert "grafana" in csms(office, "key", "list")
+        assert "worth nothing" in csms(office, "key", "revoke", "2")
+        assert "shut out" in csms(office, "person", "disable", "Ann")
+        assert "not valid" in csms(office, "station", "list", "--token", token, fails=True)
+        csms(office, "person", "remove", "Ann")
+        assert "Nobody yet" in csms(office, "person", "list")
+        trail = json.loads(csms(office, "audit", "--json"))
+        assert [row["status"] for row in trail if row["caller"] == "Ann"] == [403]
+        assert "correct horse" not in json.dumps(trail)
+    finally:
+        office.stop()
