@@ -215,11 +215,13 @@ class Station:
             raise CommandFailed(CommandState.REJECTED, answer.code, text, answer.details)
         return answer.payload
 
-    async def send(self, command: object, *, before: Callable[[], Awaitable[None]] | None = None) -> CommandAnswer:
-        """Send a neutral command in this station's words, in several calls where its version needs them."""
+    async def send(
+        self, command: object, *, before: Callable[[], Awaitable[None]] | None = None, most: int | None = None
+    ) -> CommandAnswer:
+        """Send a neutral command in this station's words, in several calls where its version or ``most`` items in a message need them."""
         try:
             outgoing = self.dialect.outgoing(command)
-            parts = [(part, *outgoing.encode(part)) for part in outgoing.split(command)]
+            parts = [(part, *outgoing.encode(part)) for part in outgoing.split(command, most)]
         except NotSupportedByStation as no:
             raise CommandFailed(CommandState.FAILED, "NotSupportedByStation", str(no)) from None
         answers = []

@@ -161,7 +161,15 @@ class Commands:
             _check(station, command)
             payload = await station.call(command.action, dict(command.payload), before=mark_sent)
             return CommandAnswer(accepted=True, status=str(payload.get("status", "")), payload=payload)
-        return await station.send(command, before=mark_sent)
+        return await station.send(command, before=mark_sent, most=await self._most_items(station, command))
+
+    async def _most_items(self, station: Station, command: object) -> int | None:
+        """How many items the station takes in one message of this kind, if it ever told."""
+        row = station.dialect.commands.get(type(command))
+        if row is None or row.most is None:
+            return None
+        told = await self._store.variables.value(station.id, row.most)
+        return int(told) if told and told.isdecimal() else None
 
     async def _allowed(self, station: Station, command: object) -> None:
         """A remote start is judged like any other start."""

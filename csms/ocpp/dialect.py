@@ -10,8 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from csms.model.commands import CommandAnswer
+from csms.model.provisioning import Variable
 
 Payload = dict[str, Any]
+
+
+def whole(command: Any, most: int | None) -> tuple[Any, ...]:
+    """A command that is said in one call."""
+    return (command,)
 
 
 class NotSupportedByStation(Exception):
@@ -30,12 +36,14 @@ class Incoming:
 class Outgoing:
     """One command that the CSMS sends: ``encode`` gives action and payload and may raise NotSupportedByStation.
 
-    ``split`` is for commands that this version must say in several calls; the answers are merged by the sender.
+    ``split`` is for commands that this version must say in several calls, or that have more items than ``most`` if that is known; the answers are
+    merged by the sender. ``most`` is the variable in which a station tells how many items it takes in one message.
     """
 
     encode: Callable[[Any], tuple[str, Payload]]
     decode_answer: Callable[[Any, Payload], CommandAnswer]
-    split: Callable[[Any], tuple[Any, ...]] = lambda command: (command,)
+    split: Callable[[Any, int | None], tuple[Any, ...]] = whole
+    most: Variable | None = None
 
 
 @dataclass(frozen=True, slots=True)

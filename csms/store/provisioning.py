@@ -98,6 +98,11 @@ class VariableRows:
 
         return await self._writer.submit(unit)
 
+    async def value(self, station: str, variable: Variable) -> str | None:
+        """What is known of one variable's actual value."""
+        known = await self.list(station, component=variable.component)
+        return next((one.value for one in known if one.variable == variable and one.attribute == "Actual"), None)
+
     async def list(self, station: str, *, component: str | None = None) -> builtins.list[VariableValue]:
         """What is known of a station's variables, by component and name."""
         query = Row.select().where(Row.station == station).order_by(*KEY[1:])

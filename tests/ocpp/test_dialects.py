@@ -139,7 +139,7 @@ def test_tables_cannot_be_changed(dialect: Dialect) -> None:
 def test_command_when_the_version_cannot_say_it(dialect: Dialect, command: object) -> None:
     outgoing = dialect.outgoing(command)
     with pytest.raises(NotSupportedByStation):
-        [outgoing.encode(part) for part in outgoing.split(command)]
+        [outgoing.encode(part) for part in outgoing.split(command, None)]
 
 
 def test_session_when_told_in_both_versions_means_the_same() -> None:

@@ -12,7 +12,7 @@ import pytest
 from csms.model.authorization import Authorization, AuthorizationStatus, IdToken
 from csms.model.availability import ChangeAvailability, ConnectorStatus, TriggerMessage
 from csms.model.metering import ENERGY_REGISTER, UNREADABLE, MeterValues
-from csms.model.provisioning import Reset, ResetWhen, SetVariables, Variable, VariableValue
+from csms.model.provisioning import GetVariables, Reset, ResetWhen, SetVariables, Variable, VariableValue
 from csms.model.transactions import EventType, GetTransactionStatus, RequestStartTransaction, RequestStopTransaction
 from csms.ocpp.dialect import NotSupportedByStation
 from csms.ocpp.v16 import DIALECT
@@ -199,8 +199,14 @@ def test_command_when_1_6_has_no_word_for_it(command: object) -> None:
 def test_set_variables_is_said_in_several_calls() -> None:
     values = tuple(VariableValue(Variable("A", name), "1") for name in "xyz")
     command = SetVariables(values)
-    parts = DIALECT.outgoing(command).split(command)
+    parts = DIALECT.outgoing(command).split(command, None)
     assert [encode(part) for part in parts] == [("ChangeConfiguration", {"key": name, "value": "1"}) for name in "xyz"]
+
+
+def test_get_variables_asks_for_no_more_keys_than_the_station_takes() -> None:
+    command = GetVariables(tuple(Variable("A", name) for name in "xyz"))
+    parts = DIALECT.outgoing(command).split(command, 2)
+    assert [encode(part)[1]["key"] for part in parts] == [["x", "y"], ["z"]]
 
 
 @pytest.mark.parametrize("word", fields("TriggerMessage", "v16")["requestedMessage"]["enum"])

@@ -9,12 +9,14 @@ from csms.model.provisioning import GetBaseReport, GetVariables, SetVariables, V
 from csms.ocpp.dialect import NotSupportedByStation, Outgoing, Payload
 from csms.ocpp.errors import V16
 from csms.ocpp.v201.answers import decode_answer
+from csms.ocpp.v201.variables import split_get
 
 COMPONENT = "Configuration"
 """The component of keys that nobody asked for by a component of its own."""
 
 LONGEST_KEY = 50
 LONGEST_VALUE = 500
+MOST_KEYS = Variable(COMPONENT, "GetConfigurationMaxKeys")
 SECRETS = frozenset({"authorizationkey"})
 """Written and never read back, so never among the values of an answer."""
 
@@ -30,7 +32,7 @@ def _encode_report(command: GetBaseReport) -> tuple[str, Payload]:
     return "GetConfiguration", {}
 
 
-def _split(command: SetVariables) -> tuple[SetVariables, ...]:
+def _split_set(command: SetVariables, most: int | None) -> tuple[SetVariables, ...]:
     """One value for each call; an empty command stays as it is and is refused when it is encoded."""
     return tuple(SetVariables((value,)) for value in command.values) or (command,)
 
@@ -81,7 +83,7 @@ def _decode_set(command: SetVariables, payload: Payload) -> CommandAnswer:
 
 
 COMMANDS: Mapping[type, Outgoing] = {
-    GetVariables: Outgoing(_encode_get, _decode_get),
-    SetVariables: Outgoing(_encode_set, _decode_set, _split),
+    GetVariables: Outgoing(_encode_get, _decode_get, split_get, MOST_KEYS),
+    SetVariables: Outgoing(_encode_set, _decode_set, _split_set),
     GetBaseReport: Outgoing(_encode_report, _decode_get),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from csms.model.commands import CommandAnswer
 from csms.model.provisioning import GetVariables, SetVariables, Variable, VariableValue
@@ -12,11 +12,31 @@ from csms.ocpp.errors import V201
 from csms.ocpp.v201.answers import YES, reason_of
 from csms.ocpp.v201.provisioning import decode_variable, encode_variable
 
+T = TypeVar("T")
 ATTRIBUTES = frozenset({"Actual", "Target", "MinSet", "MaxSet"})
 LONGEST_NAME = 50
 LONGEST_VALUE = 1000
 SECRETS = frozenset({"BasicAuthPassword"})
 """Written and never read back, so never among the values of an answer."""
+
+
+MOST_READ = Variable("DeviceDataCtrlr", "ItemsPerMessage", instance="GetVariables")
+MOST_WRITTEN = Variable("DeviceDataCtrlr", "ItemsPerMessage", instance="SetVariables")
+
+
+def _parts(items: tuple[T, ...], most: int | None) -> list[tuple[T, ...]]:
+    """The items in order, at most so many together; no items are one empty part, which is refused when it is encoded."""
+    size = most or len(items) or 1
+    return [items[start : start + size] for start in range(0, len(items), size)] or [()]
+
+
+def split_get(command: GetVariables, most: int | None) -> tuple[GetVariables, ...]:
+    """A question for each part that a station takes; 1.6 does it the same way."""
+    return tuple(GetVariables(part, command.attribute) for part in _parts(command.variables, most))
+
+
+def _split_set(command: SetVariables, most: int | None) -> tuple[SetVariables, ...]:
+    return tuple(SetVariables(part) for part in _parts(command.values, most))
 
 
 def _encode_get(command: GetVariables) -> tuple[str, Payload]:
@@ -89,6 +109,6 @@ def _refusals(refused: Iterable[Mapping[str, Any]]) -> Iterable[str]:
 
 
 COMMANDS: Mapping[type, Outgoing] = {
-    GetVariables: Outgoing(_encode_get, _decode_get),
-    SetVariables: Outgoing(_encode_set, _decode_set),
+    GetVariables: Outgoing(_encode_get, _decode_get, split_get, MOST_READ),
+    SetVariables: Outgoing(_encode_set, _decode_set, _split_set, MOST_WRITTEN),
 }
