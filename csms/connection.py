@@ -24,7 +24,7 @@ from csms.blocks.provisioning import Provisioning
 from csms.hooks import Hooks
 from csms.model.station import Handshake, StationConnected, StationLost, StationRef
 from csms.ocpp.dialect import Dialect
-from csms.socket_care import Brake, Limits, RefusedIdentity, basic_credentials, identity, write_now
+from csms.socket_care import Brake, Limits, RefusedIdentity, StationTransport, basic_credentials, identity
 from csms.stations import Answerer, Station
 from csms.switchboard import Switchboard
 
@@ -69,6 +69,7 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
     counted = False
     plain = False
     brake: Brake | None = None
+    write_now: Callable[[bytes], None]
     pong: defer.Deferred[None] | None = None
 
     # The handshake
@@ -158,9 +159,11 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
             self._end(PROTOCOL_ERROR, "no common OCPP subprotocol")
             return
         self.plain = self.gate.limits.fast_path and self._perMessageCompress is None
-        brake = Brake(self.transport, self.gate.clock)
+        transport = self.transport
+        self.write_now = transport.write_now if isinstance(transport, StationTransport) else transport.write
+        brake = Brake(transport, self.gate.clock)
         self.brake = brake
-        self.transport.registerProducer(brake, True)
+        transport.registerProducer(brake, True)
         station = Station(
             StationRef(self.name, self.dialect.protocol, connected=True),
             self.dialect,
@@ -239,7 +242,7 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
 
     def _write(self, frame: bytes) -> None:
         if self.plain and self.state == self.STATE_OPEN:
-            write_now(self.transport, frames.unmasked(frame))
+            self.write_now(frames.unmasked(frame))
         else:
             self.sendMessage(frame)
         self.gate.logged(self.name, "out", frame)

@@ -120,20 +120,28 @@ class Brake:
         self._cut = None
 
 
-def write_now(transport: Any, data: bytes) -> None:
-    """Write without waiting for the reactor's next turn, where that is possible: a plain TCP connection with nothing waiting to be sent.
+class StationTransport(Server):
+    """A TCP connection that can write at once."""
 
-    Saves two system calls and a turn for each answer. Whatever cannot be sent at once goes the usual way, in order.
-    """
-    sent = transport.writeSomeData(data) if _idle(transport) else 0
-    if not isinstance(sent, int):
-        # The connection is lost; writing in the usual way lets Twisted find out and say so.
+    def doRead(self) -> Any:
+        """Hand on what has come; gives the reason if the connection is over."""
+        try:
+            data = self.socket.recv(self.bufferSize)
+        except OSError:
+            return super().doRead()
+        return super()._dataReceived(data)
+
+    def write_now(self, data: bytes) -> None:
+        """Write without waiting for the reactor's next turn, where nothing waits to be sent; all else goes the usual way, in order.
+
+        Saves two system calls and a turn for each answer.
+        """
         sent = 0
-    if sent < len(data):
-        transport.write(data[sent:])
-
-
-def _idle(transport: Any) -> bool:
-    if type(transport) is not Server or transport.TLS or transport.disconnecting or not transport.connected:
-        return False
-    return not transport.dataBuffer and not transport._tempDataBuffer
+        if self.connected and not (self.dataBuffer or self._tempDataBuffer or self.disconnecting):
+            try:
+                sent = self.socket.send(data)
+            except OSError:
+                # The buffer is full or the connection lost: Twisted finds out which, and says so.
+                sent = 0
+        if sent < len(data):
+            self.write(data[sent:])  # type: ignore[no-untyped-call]

@@ -79,18 +79,18 @@ class CsmsService(Service):
         stations = station_factory(self.house.gate(), self._reactor)
         api = api_site(self.house.rooms(token))
         api.noisy = False
-        await self._listen(self._site.server.listen, stations, "stations")
-        await self._listen(self._site.api.listen, api, "the API")
+        await self._listen(self._site.server.listen, stations, "stations", for_stations(self._reactor))
+        await self._listen(self._site.api.listen, api, "the API", self._reactor)
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
         self._announce()
 
-    async def _listen(self, description: str, factory: Any, who: str) -> None:
+    async def _listen(self, description: str, factory: Any, who: str, reactor: Any) -> None:
         if description.startswith("tcp:") and "backlog=" not in description:
             description += ":backlog=1024"
         try:
-            endpoint = endpoints.serverFromString(self._reactor, description)  # type: ignore[no-untyped-call]
+            endpoint = endpoints.serverFromString(reactor, description)  # type: ignore[no-untyped-call]
             self._ports.append(await endpoint.listen(factory))
         except Exception as fault:
             raise CannotListen(f"cannot listen for {who} on {description}: {fault}") from None
@@ -117,6 +117,15 @@ class CsmsService(Service):
         """Stop listening, close the stations' sockets, drain and close the database."""
         super().stopService()  # type: ignore[no-untyped-call]
         return defer.Deferred.fromCoroutine(self._close())
+
+
+def for_stations(reactor: Any) -> Any:
+    """What the sockets of stations live in: a reactor of their own inside one that uses epoll, else the given one."""
+    if type(reactor).__name__ != "EPollReactor":
+        return reactor
+    from csms.station_reactor import StationReactor
+
+    return StationReactor(reactor)
 
 
 class CannotListen(Exception):

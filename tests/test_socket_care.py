@@ -5,15 +5,11 @@ from __future__ import annotations
 import base64
 
 import pytest
-import pytest_twisted
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet import defer
-from twisted.internet.endpoints import clientFromString, connectProtocol, serverFromString
-from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 
-from csms.socket_care import STALLED_S, Brake, RefusedIdentity, basic_credentials, identity, write_now
+from csms.socket_care import STALLED_S, Brake, RefusedIdentity, basic_credentials, identity
 
 
 @pytest.mark.parametrize(
@@ -118,30 +114,3 @@ def test_a_peer_that_reads_again_goes_on_unless_its_inbox_is_full() -> None:
     assert not transport.aborted
     brake.stopProducing()
     assert clock.getDelayedCalls() == []
-
-
-@pytest_twisted.ensureDeferred
-async def test_answers_written_at_once_keep_their_order_when_the_peer_reads_slowly() -> None:
-    from twisted.internet import reactor
-
-    heard, everything = bytearray(), defer.Deferred[None]()
-
-    class Reader(Protocol):
-        def dataReceived(self, data: bytes) -> None:
-            heard.extend(data)
-            if len(heard) == 3000 * 1000:
-                everything.callback(None)
-
-    class Writer(Protocol):
-        def connectionMade(self) -> None:
-            for number in range(3000):
-                write_now(self.transport, b"%04d" % number * 250)
-
-    port = await serverFromString(reactor, "tcp:0:interface=127.0.0.1").listen(Factory.forProtocol(Writer))
-    reader = Reader()
-    endpoint = clientFromString(reactor, f"tcp:127.0.0.1:{port.getHost().port}")
-    await connectProtocol(endpoint, reader)
-    await everything
-    assert bytes(heard) == b"".join(b"%04d" % number * 250 for number in range(3000))
-    reader.transport.loseConnection()
-    await port.stopListening()
