@@ -115,4 +115,4 @@ def test_people_and_keys_come_and_go(office: ServerProcess, monkeypatch: pytest.
         assert [row["status"] for row in trail if row["caller"] == "Ann"] == [403]
         assert "correct horse" not in json.dumps(trail)
     finally:
-        office.stop()
+        office.terminate()
