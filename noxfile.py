@@ -64,6 +64,13 @@ def wheel(session: nox.Session) -> None:
 
 
 @nox.session
+def contract(session: nox.Session) -> None:
+    """schemathesis asks a running server everything that the OpenAPI document allows, and much that it does not."""
+    session.install(".[test]", "schemathesis>=4,<5")
+    session.run("python", "tests/end_to_end/api_contract.py", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """The benchmark, side by side with its references; what stands behind ``--`` goes to it."""
     session.install(".[bench]")

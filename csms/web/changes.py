@@ -99,7 +99,7 @@ async def _once(rooms: Rooms, route: Route, asked: Change, work: Work) -> Answer
     """The work if the key is new, else the answer it had."""
     done = await rooms.done_requests.begin(asked.owner, asked.key, asked.digest, rooms.now(), KEEP)
     if done is not None:
-        return _again(done, asked)
+        return _again(done, asked, route)
     try:
         answer = await work()
     except Refused as refused:
@@ -117,12 +117,16 @@ async def _keep(rooms: Rooms, asked: Change, status: int, headers: dict[str, str
     await rooms.done_requests.finish(asked.owner, asked.key, status, dumps(headers).decode(), body)
 
 
-def _again(done: DoneRequest, asked: Change) -> Answered:
+def _again(done: DoneRequest, asked: Change, route: Route) -> Answered:
     if done.digest != asked.digest:
         raise Refused(Kind.KEY_REUSED, "this Idempotency-Key came with another request before")
     if done.status is None:
         text = "the request with this Idempotency-Key is under way, or was when the CSMS stopped: look at what became of it"
         raise Refused(Kind.KEY_UNDER_WAY, text)
+    if route.shows_secret and done.status < 400:
+        raise Refused(
+            Kind.KEY_SPENT, f"this was done at {done.at:%Y-%m-%d %H:%M:%S}Z; its answer had a secret, which is not kept"
+        )
     headers = {**orjson.loads(done.headers), "Idempotency-Replayed": "true"}
     body = orjson.Fragment(done.body) if done.body else None
     kind = "application/problem+json" if done.status >= 400 else "application/json"

@@ -146,6 +146,8 @@ def problems_of(route: Route) -> tuple[Kind, ...]:
         kinds += [Kind.UNAUTHORIZED, Kind.FORBIDDEN]
     if route.method not in SAFE:
         kinds += [Kind.CROSS_SITE, Kind.KEY_UNDER_WAY, Kind.KEY_REUSED]
+        if route.shows_secret:
+            kinds.append(Kind.KEY_SPENT)
     kinds += [Kind.TOO_LARGE, Kind.INTERNAL_ERROR, Kind.STORE_UNAVAILABLE]
     if route.body is not None:
         kinds += [Kind.NOT_JSON, Kind.UNSUPPORTED_MEDIA_TYPE, Kind.INVALID]

@@ -31,6 +31,7 @@ class Kind(Enum):
     NOT_CONNECTED = ("not-connected", 409, "The station is not connected")
     NOT_SENT = ("not-sent", 409, "The call was not sent")
     KEY_UNDER_WAY = ("key-under-way", 409, "A request with this Idempotency-Key has no answer yet")
+    KEY_SPENT = ("key-spent", 409, "What this Idempotency-Key got was shown once")
     TOO_LARGE = ("too-large", 413, "The body is too large")
     UNSUPPORTED_MEDIA_TYPE = ("unsupported-media-type", 415, "The body is not declared as JSON")
     INVALID = ("invalid", 422, "The request is well-formed, but wrong")
