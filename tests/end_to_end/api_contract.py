@@ -1,6 +1,6 @@
 """Hold a running server against its own OpenAPI document with schemathesis: ``python tests/end_to_end/api_contract.py [--max-examples N]``.
 
-Every check is on but one: a document cannot say which of Unicode's characters can be printed, or that somebody new needs a password, so a request that
+Every check is on but one: a document cannot say which characters can be printed, or that somebody new needs a password, so a request that
 fits the document may still be refused. Ends with 1 if anything was found, or if the server's log has a traceback.
 """
 
