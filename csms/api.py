@@ -43,12 +43,19 @@ from csms.model.availability import (
 )
 from csms.model.billing import (
     Bill,
+    BillDelivered,
+    BillDelivery,
     BillIssued,
+    BillKind,
     BillLine,
+    BillNotDelivered,
     BillStatus,
     Consumption,
     MeterPoint,
     Price,
+    ReadingVerdict,
+    ReadingVerdicts,
+    SignedReadings,
     TariffChoice,
     TariffQuestion,
     TaxLine,
@@ -63,7 +70,7 @@ from csms.model.commands import (
     RetryPlan,
 )
 from csms.model.data_transfer import DataTransfer
-from csms.model.metering import MeterValue, MeterValuesReceived, SampledValue
+from csms.model.metering import MeterValue, MeterValuesReceived, Reading, SampledValue
 from csms.model.monitoring import AlertGap, AlertReceived, EventData, Notice, NoticeReceived
 from csms.model.provisioning import (
     BootDecision,
@@ -115,8 +122,12 @@ __all__ = [
     "AuthorizationRequest",
     "AuthorizationStatus",
     "Bill",
+    "BillDelivered",
+    "BillDelivery",
     "BillIssued",
+    "BillKind",
     "BillLine",
+    "BillNotDelivered",
     "BillStatus",
     "BootDecision",
     "BootNotification",
@@ -160,6 +171,9 @@ __all__ = [
     "QuestionKind",
     "QuestionRegistry",
     "RawCall",
+    "Reading",
+    "ReadingVerdict",
+    "ReadingVerdicts",
     "ReportReceived",
     "RequestStartTransaction",
     "RequestStopTransaction",
@@ -169,6 +183,7 @@ __all__ = [
     "RetryPlan",
     "SampledValue",
     "SetVariables",
+    "SignedReadings",
     "SiteFileError",
     "StationBooted",
     "StationConnected",

@@ -13,7 +13,16 @@ import pluggy
 
 from csms.model.authorization import Authorization, AuthorizationRequest
 from csms.model.availability import StatusCheckPlan, StatusSilence
-from csms.model.billing import Consumption, Price, TariffChoice, TariffQuestion
+from csms.model.billing import (
+    BillDelivered,
+    BillDelivery,
+    Consumption,
+    Price,
+    ReadingVerdicts,
+    SignedReadings,
+    TariffChoice,
+    TariffQuestion,
+)
 from csms.model.commands import CommandFailure, RetryPlan
 from csms.model.provisioning import BootDecision, BootNotification, Reset, ResetPlan
 from csms.model.station import AdmitDecision, Handshake, StationRef
@@ -44,6 +53,8 @@ DECISIONS = (
     "plan_retry",
     "choose_tariff",
     "price",
+    "verify_readings",
+    "deliver_bill",
     "answer_call",
     "answer_question",
 )
@@ -92,6 +103,15 @@ class CsmsHooks:
     @hookspec
     def price(self, transaction: Transaction, consumption: Consumption, choice: TariffChoice | None) -> Maybe[Price]:
         """What does this transaction cost so far, with the tariff that was chosen? Default: no bill is written."""
+
+    @hookspec
+    def verify_readings(self, question: SignedReadings) -> Maybe[ReadingVerdicts]:
+        """Are the signed meter values of a transaction genuine, and may it be billed? Default: they are kept, and nobody verifies them."""
+
+    @hookspec
+    def deliver_bill(self, delivery: BillDelivery) -> Maybe[BillDelivered]:
+        """Hand an issued bill to a backend. Every plugin is asked, each on its own, again and again until it answers; one that raises or is late is
+        asked later. None: this bill is none of its business."""
 
     @hookspec
     def answer_call(

@@ -12,8 +12,9 @@ from twisted.logger import Logger
 
 from csms.blocks.authorization import AuthorizationBlock
 from csms.blocks.availability import Availability
-from csms.blocks.billing import BillingBlock
+from csms.blocks.bookkeeping import BillRules, Bookkeeping
 from csms.blocks.commands import Commands
+from csms.blocks.deliveries import DeliveryRules
 from csms.blocks.evidence import EvidenceBlock
 from csms.blocks.monitoring import Monitoring
 from csms.blocks.outcome import Handler
@@ -128,11 +129,20 @@ class House:
         self.provisioning = Provisioning(self.hooks, self.store, self.switchboard, _boot_policy(site), now)
         self.authorization = AuthorizationBlock(self.hooks, self.store, now)
         self.availability = Availability(self.hooks, self.store, self.switchboard, self.provisioning, reactor, now)
-        self.transactions = Transactions(self.store, self.authorization, self.provisioning, now)
         self.evidence = EvidenceBlock(self.store, decoded, MeterRules())
+        self.billing = Bookkeeping(
+            self.hooks,
+            self.store,
+            self.evidence,
+            self.switchboard,
+            _bill_rules(site),
+            tell=self.tell,
+            clock=reactor,
+            now=now,
+        )
+        self.transactions = Transactions(self.store, self.authorization, self.provisioning, now, self.billing.costs)
         self.monitoring = Monitoring(self.store, self.availability)
         self.commands = Commands(self.hooks, self.store, self.switchboard, self.authorization, reactor, now)
-        self.billing = BillingBlock(self.hooks, self.store, reactor, now)
         self.presence = Presence(
             self.hooks, self.store, self.switchboard, reactor, now, offline_after=site.stations.offline_after
         )
@@ -294,6 +304,24 @@ def _boot_policy(site: Site) -> BootPolicy:
         heartbeat_interval_s=int(stations.heartbeat_interval.total_seconds()),
         pending_interval_s=int(stations.pending_interval.total_seconds()),
         max_clock_skew_s=stations.max_clock_skew.total_seconds(),
+    )
+
+
+def _bill_rules(site: Site) -> BillRules:
+    bills = site.bills
+    return BillRules(
+        site=site.site.id,
+        timezone=site.site.timezone,
+        series=bills.series,
+        credit_series=bills.credit_series,
+        running_cost=bills.running_cost,
+        cost_interval_s=bills.cost_interval.total_seconds(),
+        deliveries=DeliveryRules(
+            timeout_s=bills.delivery_timeout.total_seconds(),
+            retry_s=bills.delivery_retry.total_seconds(),
+            most_s=bills.delivery_retry_most.total_seconds(),
+            attempts=bills.delivery_attempts,
+        ),
     )
 
 

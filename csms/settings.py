@@ -22,11 +22,13 @@ from csms.setting_types import (
     OnceEach,
     OneOrMore,
     SecondOrMore,
+    SeriesName,
     TenthOrMore,
     TimeZone,
     Unfit,
     UrlPath,
     parse_duration,
+    series_name,
 )
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "TABLES",
     "Amount",
     "Api",
+    "Bills",
     "Database",
     "Duration",
     "Plugins",
@@ -105,6 +108,26 @@ class Stations:
 
 
 @dataclass(frozen=True)
+class Bills:
+    """``[bills]``: how bills are numbered and delivered, who sends them, and whether drivers see costs. Prices are the plugin billing's."""
+
+    series: SeriesName = "{site}-{year}"
+    credit_series: str = ""
+    seller: tuple[str, ...] = ()
+    running_cost: Literal["off", "shown", "all"] = "off"
+    cost_interval: SecondOrMore = timedelta(seconds=30)
+    delivery_timeout: TenthOrMore = timedelta(seconds=30)
+    delivery_retry: SecondOrMore = timedelta(seconds=10)
+    delivery_retry_most: SecondOrMore = timedelta(hours=1)
+    delivery_attempts: Count = 20
+
+    def __post_init__(self) -> None:
+        """Raises ValueError in plain words."""
+        if self.credit_series:
+            series_name(self.credit_series)
+
+
+@dataclass(frozen=True)
 class Plugins:
     """``[plugins]``: which plugins run, in which order they are asked, and how long one may take."""
 
@@ -126,6 +149,7 @@ class Site:
     api: Api = field(default_factory=Api)
     database: Database = field(default_factory=Database)
     stations: Stations = field(default_factory=Stations)
+    bills: Bills = field(default_factory=Bills)
     plugins: Plugins = field(default_factory=Plugins)
     file: Path | None = None
     folder: Path = field(default_factory=Path.cwd)
@@ -149,5 +173,6 @@ TABLES: Mapping[str, type] = {
     "api": Api,
     "database": Database,
     "stations": Stations,
+    "bills": Bills,
     "plugins": Plugins,
 }

@@ -23,6 +23,10 @@ from csms.api import (
     AdmitDecision,
     Authorization,
     AuthorizationRequest,
+    Bill,
+    BillDelivered,
+    BillDelivery,
+    BillStatus,
     BootDecision,
     BootNotification,
     CommandFailure,
@@ -34,9 +38,11 @@ from csms.api import (
     PresetRegistry,
     Price,
     QuestionRegistry,
+    ReadingVerdicts,
     Reset,
     ResetPlan,
     RetryPlan,
+    SignedReadings,
     StationRef,
     StatusCheckPlan,
     StatusSilence,
@@ -60,6 +66,7 @@ NAMES: dict[str, Any] = {name: getattr(csms.api, name) for name in csms.api.__al
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 CS1 = StationRef("CS1", "ocpp2.0.1")
 CHARGE = Transaction(1, "CS1", "T1", Completeness.COMPLETE)
+BILL = Bill(1, "CS1", BillStatus.FINAL, Price("EUR", (), Decimal("1.00")), None, None, None, None, None, NOON)
 
 ANSWERS: dict[str, tuple[dict[str, Any], type]] = {
     "admit_station": ({"handshake": Handshake("CS1", "10.0.0.1", ("ocpp2.0.1",))}, AdmitDecision),
@@ -74,6 +81,8 @@ ANSWERS: dict[str, tuple[dict[str, Any], type]] = {
     "choose_tariff": ({"question": TariffQuestion(CS1, CHARGE, datetime(2026, 3, 1, tzinfo=UTC))}, TariffChoice),
     "price": ({"transaction": CHARGE}, Price),
     "answer_question": ({"name": "parking.which_lane", "question": CS1}, dict),
+    "verify_readings": ({"question": SignedReadings(CS1, CHARGE, ())}, ReadingVerdicts),
+    "deliver_bill": ({"delivery": BillDelivery("main-2026-000001", 1, BILL)}, BillDelivered),
     "answer_call": ({"station": CS1, "action": "DataTransfer", "payload": {"vendorId": "com.acme"}}, dict),
 }
 """For each decision: a question on which the example in the docs has an opinion, and the type of its answer."""

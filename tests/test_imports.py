@@ -24,7 +24,8 @@ MAY: dict[str, str] = {
     "csms.blocks": "csms.blocks csms.hooks csms.model csms.running csms.stations csms.store csms.switchboard "
     "csms.ocpp.times",
     "csms.blocks.evidence": "csms.evidence csms.model csms.store",
-    "csms.blocks.billing": "csms.consumption csms.hooks csms.model csms.running csms.store",
+    "csms.blocks.deliveries": "csms.facade csms.hooks csms.model csms.running csms.store",
+    "csms.blocks.pricing": "csms.blocks.evidence csms.consumption csms.hooks csms.model csms.store",
     "csms.blocks.outcome": "csms.stations csms.ocpp.dialect csms.ocpp.rpc",
     # A raw call out is checked like a raw call in.
     "csms.blocks.commands": "csms.blocks csms.hooks csms.model csms.running csms.stations csms.store csms.switchboard "

@@ -1,11 +1,13 @@
-"""Writes one bill per transaction, priced by the plugins; a transaction whose bill is behind its events is found in the database, not in memory.
+"""Makes each transaction's bill what its events say; one whose bill is behind its events is found in the database, not in memory.
 
-So a bill is never lost by a crash, never written twice, and a failing price never delays an event: it is asked again later.
+So a bill is never lost by a crash, never written twice, and a failing price never delays an event: it is asked again later. What people decide about
+bills (release, write off, correct, cancel) is done here, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from twisted.internet import defer
@@ -13,16 +15,16 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from csms.consumption import consumption_of
-from csms.hooks import Hooks
-from csms.model.billing import Bill, BillIssued, BillStatus, TariffChoice, TariffQuestion
+from csms.blocks.pricing import UNCHANGED, Priced, Pricing
+from csms.model.billing import Bill, BillChange, BillIssued, BillRefused, BillStatus, UnknownBill
 from csms.model.station import StationRef
 from csms.model.transactions import Completeness, Transaction, TransactionEnded
 from csms.running import run_guarded
-from csms.store import Store
+from csms.store import Issuing, Store
 
 SWEEP_S = 10.0
 BATCH = 100
+Writing = Callable[[Bill, Issuing], Awaitable[Sequence[Bill]]]
 
 
 class BillingBlock:
@@ -30,9 +32,19 @@ class BillingBlock:
 
     log = Logger()
 
-    def __init__(self, hooks: Hooks, store: Store, clock: IReactorTime, now: Callable[[], datetime]) -> None:
-        self._hooks = hooks
+    def __init__(
+        self,
+        pricing: Pricing,
+        store: Store,
+        issuing: Callable[[str, datetime], Issuing],
+        tell: Callable[[object], None],
+        clock: IReactorTime,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._pricing = pricing
         self._store = store
+        self._issuing = issuing
+        self._tell = tell
         self._clock = clock
         self._now = now
         self._sweeping = defer.DeferredLock()
@@ -65,14 +77,14 @@ class BillingBlock:
 
     async def sweep(self) -> None:
         """Bill everything that is due now."""
-        if not self._hooks.has("price"):
+        if not self._pricing.possible:
             return
         await self._sweeping.acquire()
         try:
             last = 0
             while due := await self._store.transactions.due_bills(BATCH, after=last):
                 for transaction, revision in due:
-                    await self._bill(transaction, revision)
+                    await self._bill_guarded(transaction, revision)
                 last = due[-1][0].id
         finally:
             self._sweeping.release()
@@ -80,46 +92,89 @@ class BillingBlock:
             self._again = False
             self._clock.callLater(0, self._sweep_guarded)
 
+    async def _bill_guarded(self, transaction: Transaction, revision: int) -> None:
+        """One that cannot be billed must not keep the others waiting."""
+        try:
+            await self._bill(transaction, revision)
+        except Exception:
+            self.log.failure("transaction {id} cannot be billed now", id=transaction.id)
+
     async def _bill(self, transaction: Transaction, revision: int) -> None:
-        choice = await self._choice(transaction)
-        question = {"transaction": transaction, "consumption": consumption_of(transaction), "choice": choice}
-        answer = await self._hooks.ask("price", **question)
-        if answer is None:
+        priced = await self._pricing.priced(transaction)
+        if priced is None:
             return
-        complete = transaction.completeness is Completeness.COMPLETE and not transaction.review
-        bill = Bill(
-            transaction=transaction.id,
-            station=transaction.station,
-            status=BillStatus.FINAL if complete else BillStatus.PROVISIONAL,
-            price=answer.value,
-            energy_wh=transaction.energy_wh,
-            meter_start_wh=transaction.meter_start_wh,
-            meter_stop_wh=transaction.meter_stop_wh,
-            started_at=transaction.started_at,
-            ended_at=transaction.ended_at,
-            issued_at=self._now(),
-            evidence={"priced_by": answer.plugin, "review": transaction.review},
-        )
-        await self._store.bills.put(bill, revision)
-        self._hooks.tell(BillIssued(StationRef(transaction.station), bill.issued_at, bill))
+        now = self._now()
+        draft = _draft(priced, now)
+        issuing = self._issuing(transaction.station, now)
+        self._told(await self._store.bills.settle(draft, revision, issuing), now)
 
-    async def _choice(self, transaction: Transaction) -> TariffChoice | None:
-        """The tariff that the plugins choose for a transaction, if any does."""
-        if not self._hooks.has("choose_tariff"):
-            return None
-        token = await self._store.tokens.get(transaction.id_token) if transaction.id_token else None
-        question = TariffQuestion(
-            await self._station(transaction.station),
-            transaction,
-            transaction.started_at or transaction.last_event_at or self._now(),
-            token.group if token else None,
-        )
-        answer = await self._hooks.ask("choose_tariff", question=question)
-        chosen: TariffChoice | None = answer.value if answer else None
-        return chosen
+    # What people decide
 
-    async def _station(self, id: str) -> StationRef:
-        record = await self._store.stations.get(id)
-        if record is None:
-            return StationRef(id)
-        return StationRef(id, record.protocol, record.vendor, record.model, record.firmware, record.online)
+    async def release(self, id: int, *, by: str, reason: str, change: BillChange = UNCHANGED) -> Sequence[Bill]:
+        """Issue a bill that is held or provisional, as it is or changed; raises BillRefused."""
+        return await self._by_hand(id, self._store.bills.release, by, reason, change)
+
+    async def write_off(self, id: int, *, by: str, reason: str) -> Sequence[Bill]:
+        """Never issue a bill that is held or provisional; raises BillRefused."""
+        return await self._by_hand(id, self._store.bills.write_off, by, reason, UNCHANGED)
+
+    async def correct(self, id: int, *, by: str, reason: str, change: BillChange = UNCHANGED) -> Sequence[Bill]:
+        """Take a final bill back and issue it anew, priced again; raises BillRefused. Gives the credit note and the new bill."""
+        return await self._by_hand(id, self._store.bills.correct, by, reason, change, again=True)
+
+    async def cancel(self, id: int, *, by: str, reason: str) -> Sequence[Bill]:
+        """Take a final bill back; raises BillRefused. Gives the credit note."""
+        return await self._by_hand(id, self._store.bills.cancel, by, reason, UNCHANGED)
+
+    async def _by_hand(
+        self, id: int, write: Writing, by: str, reason: str, change: BillChange, *, again: bool = False
+    ) -> Sequence[Bill]:
+        """Nothing is swept meanwhile, so that what is written is what was looked at."""
+        await self._sweeping.acquire()
+        try:
+            bill = await self._store.bills.by_id(id)
+            if bill is None:
+                raise UnknownBill(f"there is no bill {id}")
+            if again or not change.empty:
+                bill = await self._priced_again(bill, change)
+            now = self._now()
+            given = replace(bill, by=by, reason=reason)
+            written = await write(given, self._issuing(bill.station, now))
+        finally:
+            self._sweeping.release()
+        self._told(written, now)
+        return written
+
+    async def _priced_again(self, bill: Bill, change: BillChange) -> Bill:
+        transaction = await self._store.transactions.get(bill.transaction)
+        priced = await self._pricing.priced(transaction, change) if transaction else None
+        if priced is None:
+            raise BillRefused("no plugin gave a price: it is in the log, or no plugin prices")
+        if priced.price.hold:
+            raise BillRefused(priced.price.hold)
+        return replace(_draft(priced, self._now()), id=bill.id, by_hand=bill.by_hand or not change.empty)
+
+    def _told(self, written: Sequence[Bill], now: datetime) -> None:
+        for bill in written:
+            self._tell(BillIssued(StationRef(bill.station), now, bill))
+
+
+def _draft(priced: Priced, now: datetime) -> Bill:
+    """The bill that follows from the events: provisional while some may come, held while something speaks against it, else final."""
+    transaction = priced.transaction
+    waiting = transaction.completeness in (Completeness.ONGOING, Completeness.INCOMPLETE)
+    held = BillStatus.QUARANTINED if priced.hold else BillStatus.FINAL
+    return Bill(
+        transaction=transaction.id,
+        station=transaction.station,
+        status=BillStatus.PROVISIONAL if waiting else held,
+        price=priced.price,
+        energy_wh=transaction.energy_wh,
+        meter_start_wh=transaction.meter_start_wh,
+        meter_stop_wh=transaction.meter_stop_wh,
+        started_at=transaction.started_at,
+        ended_at=transaction.ended_at,
+        issued_at=now,
+        evidence=priced.evidence,
+        reason=priced.hold,
+    )

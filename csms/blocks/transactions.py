@@ -11,6 +11,7 @@ from datetime import datetime
 from csms.blocks.authorization import AuthorizationBlock, Judged
 from csms.blocks.outcome import Outcome, Received
 from csms.blocks.provisioning import Provisioning
+from csms.blocks.running_cost import RunningCost
 from csms.model.authorization import Authorization, AuthorizationRequest, AuthorizationStatus, IdToken, Purpose
 from csms.model.metering import MeterValues, MeterValuesReceived
 from csms.model.provisioning import Acknowledged
@@ -30,12 +31,18 @@ class Transactions:
     """Records transaction events and meter values."""
 
     def __init__(
-        self, store: Store, authorization: AuthorizationBlock, provisioning: Provisioning, now: Callable[[], datetime]
+        self,
+        store: Store,
+        authorization: AuthorizationBlock,
+        provisioning: Provisioning,
+        now: Callable[[], datetime],
+        costs: RunningCost | None = None,
     ) -> None:
         self._store = store
         self._authorization = authorization
         self._provisioning = provisioning
         self._now = now
+        self._costs = costs
 
     async def event(self, station: Station, event: TransactionEvent, received: Received) -> Outcome:
         """Judge the token if there is one, keep the event, and answer once it is kept."""
@@ -52,7 +59,10 @@ class Transactions:
         )
         if not event.offline and event.seq_no is not None:
             await self._provisioning.measure_clock(station, event.timestamp, received.at)
-        answer = TransactionAnswer(recorded.wire_id, judged.authorization if judged else None)
+        cost = None
+        if self._costs is not None and event.type is EventType.ENDED:
+            cost = await self._costs.final(station, recorded.transaction)
+        answer = TransactionAnswer(recorded.wire_id, judged.authorization if judged else None, cost)
         news: tuple[object, ...] = (judged.news,) if judged and judged.news else ()
         return Outcome(answer, (*news, *_news(station, event, recorded, received.at)))
 

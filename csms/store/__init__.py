@@ -4,6 +4,7 @@ An awaited write is on the disk (SQLite WAL, synchronous FULL, group commit). Wh
 """
 
 from csms.store.availability import StatusRecorded
+from csms.store.billing import Issuing
 from csms.store.faults import Fenced, NoSuchRow, SchemaFault, SchemaTooNew, StoreFault
 from csms.store.keepsakes import StoredNotice, StoredTelemetry
 from csms.store.messages import LoggedMessage
@@ -17,6 +18,7 @@ __all__ = [
     "AlertRecorded",
     "Attached",
     "Fenced",
+    "Issuing",
     "LoggedMessage",
     "NoSuchRow",
     "Recorded",

@@ -1,123 +1,261 @@
-"""Bills: one row per transaction, and in the same commit the mark that says up to which event it is billed."""
+"""Bills and credit notes: an issued one is never changed, its number has no gaps in its series, and its deliveries are written in its own commit.
+
+Everything here is one unit of the writer: a crash leaves a whole step or none of it.
+"""
 
 from __future__ import annotations
 
 import builtins
 import sqlite3
-from decimal import Decimal
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 
-import orjson
-from peewee import EXCLUDED
-
-from csms.model.billing import Bill, BillLine, BillStatus, Price
-from csms.store.columns import (
-    decimal_or_none,
-    json_text,
-    micros,
-    micros_or_none,
-    moment,
-    moment_or_none,
-    text_or_none,
-)
+from csms.model.billing import Bill, BillKind, BillRefused, BillStatus, BillStep, UnknownBill
+from csms.store.bill_rows import ALL, GET, PUT, bill_of, credit_of, fields_of, same_price, step_of
+from csms.store.bill_tables import Bill as Row
+from csms.store.bill_tables import BillDelivery as DeliveryRow
+from csms.store.bill_tables import BillSeries
+from csms.store.bill_tables import BillStep as StepRow
+from csms.store.columns import micros
 from csms.store.connections import Readers
-from csms.store.statements import Q, compiled, insertion
-from csms.store.tables import Bill as Row
+from csms.store.faults import Untouched
+from csms.store.statements import ONE, Q, compiled, insertion
 from csms.store.tables import Transaction
 from csms.store.writer import Writer
 
-FIELDS = [field for field in Row._meta.sorted_fields if field.name != "revision"]
-ALL = Row.select(*FIELDS)
-GET = compiled(ALL.where(Row.transaction == Q))
-PUT = compiled(
-    insertion(Row).on_conflict(
-        conflict_target=[Row.transaction],
-        preserve=[*FIELDS[1:], Row.revision],
-        where=(Row.revision <= EXCLUDED.revision),
+OF_TRANSACTION = compiled(ALL.where(Row.transaction == Q).order_by(Row.id))
+STATUS = compiled(Row.update({Row.status: Q}).where(Row.id == Q))
+STEP = compiled(insertion(StepRow, without=("id",)))
+STEPS = StepRow.select(StepRow.bill, StepRow.at, StepRow.what, StepRow.by, StepRow.reason).order_by(StepRow.id)
+DELIVERY = compiled(insertion(DeliveryRow, without=("id",)))
+NEXT = (
+    compiled(
+        insertion(BillSeries).on_conflict(
+            conflict_target=[BillSeries.series], update={BillSeries.last: BillSeries.last + ONE}
+        )
     )
+    + ' RETURNING "last"'
 )
 MARK = compiled(
     Transaction.update({Transaction.billed_revision: Q}).where(Transaction.id == Q, Transaction.billed_revision < Q)
 )
+BILLED = compiled(Transaction.select(Transaction.billed_revision).where(Transaction.id == Q))
+
+
+class _Refused(BillRefused, Untouched):
+    """A refusal that has written nothing."""
+
+
+class _Unknown(UnknownBill, Untouched):
+    """There is nothing to write to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issuing:
+    """How bills are issued: the series of bills and of credit notes, the plugins they are delivered to, and the time."""
+
+    series: str
+    credit_series: str
+    deliver_to: Sequence[str]
+    at: datetime
 
 
 class BillRows:
-    """Bills by transaction."""
+    """Bills by transaction and by id."""
 
     def __init__(self, readers: Readers, writer: Writer) -> None:
         self._readers = readers
         self._writer = writer
 
-    async def put(self, bill: Bill, revision: int) -> None:
-        """Write a transaction's bill as of a revision; one of an older revision than the written bill changes nothing."""
-        row = (*_row(bill), revision)
+    async def settle(self, draft: Bill, revision: int, issuing: Issuing) -> builtins.list[Bill]:
+        """Make a transaction's bill what its events say as of a revision; gives what was written, nothing if that was known already.
 
-        def unit(connection: sqlite3.Connection) -> None:
-            connection.execute(PUT, row)
-            connection.execute(MARK, (revision, bill.transaction, revision))
+        An issued bill stays as it is if it says the same; else a final draft corrects it, and any other waits beside it.
+        """
 
-        await self._writer.submit(unit)
+        def unit(connection: sqlite3.Connection) -> builtins.list[Bill]:
+            (billed,) = connection.execute(BILLED, (draft.transaction,)).fetchone() or (0,)
+            if billed >= revision:
+                return []
+            written = _Books(connection, issuing).settle(draft, revision)
+            connection.execute(MARK, (revision, draft.transaction, revision))
+            return written
+
+        return await self._writer.submit(unit)
 
     async def skip(self, transaction: int, revision: int) -> None:
         """Nothing is to be billed up to this revision."""
         values = (revision, transaction, revision)
         await self._writer.submit(lambda connection: connection.execute(MARK, values).rowcount)
 
+    async def release(self, bill: Bill, issuing: Issuing) -> builtins.list[Bill]:
+        """Issue an open bill as it is given; raises BillRefused unless it is open."""
+        return await self._by_hand(bill.id, issuing, lambda books, open: books.release(open, bill), open_only=True)
+
+    async def write_off(self, bill: Bill, issuing: Issuing) -> builtins.list[Bill]:
+        """Never issue an open bill; raises BillRefused unless it is open."""
+        return await self._by_hand(bill.id, issuing, lambda books, open: books.write_off(open, bill), open_only=True)
+
+    async def correct(self, bill: Bill, issuing: Issuing) -> builtins.list[Bill]:
+        """Take an issued bill back and issue this one in its place; raises BillRefused unless it counts now."""
+        fresh = replace(bill, id=0)
+        return await self._by_hand(bill.id, issuing, lambda books, known: books.replaced(known, fresh, ""))
+
+    async def cancel(self, bill: Bill, issuing: Issuing) -> builtins.list[Bill]:
+        """Take an issued bill back; raises BillRefused unless it counts now."""
+        return await self._by_hand(bill.id, issuing, lambda books, known: [books.credit(known, bill)])
+
+    async def _by_hand(
+        self,
+        id: int,
+        issuing: Issuing,
+        change: Callable[[_Books, Bill], builtins.list[Bill]],
+        *,
+        open_only: bool = False,
+    ) -> builtins.list[Bill]:
+        def unit(connection: sqlite3.Connection) -> builtins.list[Bill]:
+            row = connection.execute(GET, (id,)).fetchone()
+            known = bill_of(row) if row else None
+            if known is None:
+                raise _Unknown(f"there is no bill {id}")
+            if open_only and not known.status.open:
+                raise _Refused(f"bill {known.number or id} is {known.status.value}: it is not waiting for anybody")
+            if not open_only and (known.status is not BillStatus.FINAL or known.kind is BillKind.CREDIT):
+                what = "a credit note" if known.kind is BillKind.CREDIT else known.status.value.replace("_", " ")
+                raise _Refused(f"bill {known.number or id} is {what}: only a final bill can be taken back")
+            return change(_Books(connection, issuing), known)
+
+        return await self._writer.submit(unit)
+
     async def get(self, transaction: int) -> Bill | None:
-        """The transaction's bill, or None."""
-        row = self._readers.one(GET, (transaction,))
-        return None if row is None else _bill(row)
+        """The bill of a transaction that counts: the final one, else the open one, else the newest."""
+        bills = [bill_of(row) for row in self._readers.few(OF_TRANSACTION, (transaction,))]
+        bills = [one for one in bills if one.kind is BillKind.BILL]
+        final = [one for one in bills if one.status is BillStatus.FINAL]
+        open = [one for one in bills if one.status.open]
+        return next(reversed(final or open or bills), None)
 
-    async def list(self, *, station: str | None = None, after: int = 0, limit: int = 100) -> builtins.list[Bill]:
-        """Bills by transaction number, those after ``after``."""
-        query = ALL.where(Row.transaction > after).order_by(Row.transaction).limit(limit)
-        if station is not None:
-            query = query.where(Row.station == station)
-        return await self._readers.many(query, _bill)
+    async def by_id(self, id: int) -> Bill | None:
+        """The bill with this id, or None."""
+        row = self._readers.one(GET, (id,))
+        return None if row is None else bill_of(row)
+
+    async def list(
+        self,
+        *,
+        station: str | None = None,
+        transaction: int | None = None,
+        status: BillStatus | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        after: int = 0,
+        limit: int = 100,
+    ) -> builtins.list[Bill]:
+        """Bills, the newest first; ``after`` goes on behind (below) that id. ``since`` and ``until`` are of the time of issue."""
+        query = ALL.order_by(Row.id.desc()).limit(limit)
+        wanted = {Row.station: station, Row.transaction: transaction, Row.status: status and status.value}
+        for field, value in wanted.items():
+            if value is not None:
+                query = query.where(field == value)
+        if since is not None:
+            query = query.where(Row.issued_at >= micros(since))
+        if until is not None:
+            query = query.where(Row.issued_at < micros(until))
+        if after:
+            query = query.where(Row.id < after)
+        return await self._readers.many(query, bill_of)
+
+    async def history(self, transaction: int) -> builtins.list[BillStep]:
+        """Everything that happened to the bills of a transaction, in order."""
+        return await self._readers.many(STEPS.where(StepRow.transaction == transaction), step_of)
 
 
-def _row(bill: Bill) -> tuple[object, ...]:
-    return (
-        bill.transaction,
-        bill.station,
-        bill.status.value,
-        bill.price.currency,
-        str(bill.price.total),
-        bill.price.tariff,
-        bill.price.note,
-        json_text(bill.price.lines),
-        text_or_none(bill.energy_wh),
-        text_or_none(bill.meter_start_wh),
-        text_or_none(bill.meter_stop_wh),
-        micros_or_none(bill.started_at),
-        micros_or_none(bill.ended_at),
-        micros(bill.issued_at),
-        None if bill.evidence is None else json_text(bill.evidence),
+class _Books:
+    """One unit's work on the bills of one transaction."""
+
+    def __init__(self, connection: sqlite3.Connection, issuing: Issuing) -> None:
+        self._connection = connection
+        self._issuing = issuing
+
+    def settle(self, draft: Bill, revision: int) -> list[Bill]:
+        bills = [bill_of(row) for row in self._connection.execute(OF_TRANSACTION, (draft.transaction,))]
+        open = next((one for one in bills if one.status.open), None)
+        final = next((one for one in bills if one.status is BillStatus.FINAL and one.kind is BillKind.BILL), None)
+        if final is not None and same_price(final, draft):
+            reason = f"the events say what bill {final.number} says"
+            return self.write_off(open, replace(open, by="", reason=reason)) if open else []
+        draft = replace(_with_the_past(draft, final, bills), id=open.id if open else 0)
+        if draft.status is not BillStatus.FINAL:
+            return [self._put(draft, revision)]
+        return self.replaced(final, draft, "new events") if final else [self._issue(draft, revision)]
+
+    def release(self, open: Bill, released: Bill) -> list[Bill]:
+        if open.corrects is None:
+            return [self._issue(released)]
+        row = self._connection.execute(GET, (open.corrects,)).fetchone()
+        return self.replaced(bill_of(row), released, "")
+
+    def write_off(self, open: Bill, given: Bill) -> list[Bill]:
+        return [self._put(replace(given, id=open.id, status=BillStatus.WRITTEN_OFF))]
+
+    def replaced(self, final: Bill, draft: Bill, reason: str) -> list[Bill]:
+        """A credit note for the bill that counted, and the bill that counts from now on."""
+        reason = draft.reason or reason
+        credit = self.credit(final, replace(draft, reason=reason), BillStatus.CORRECTED)
+        return [credit, self._issue(replace(draft, corrects=final.id, reason=reason))]
+
+    def credit(self, final: Bill, asked: Bill, status: BillStatus = BillStatus.CANCELLED) -> Bill:
+        self._connection.execute(STATUS, (status.value, final.id))
+        self._step(final, status.value, asked)
+        credit = credit_of(final, self._issuing.at, asked.reason, asked.by)
+        return self._issue(credit, series=self._issuing.credit_series)
+
+    def _issue(self, bill: Bill, revision: int | None = None, series: str = "") -> Bill:
+        """A final row with the next number of its series, and its way to every backend."""
+        series = series or self._issuing.series
+        (serial,) = self._connection.execute(NEXT, (series, 1)).fetchone()
+        final = replace(bill, status=BillStatus.FINAL, number=f"{series}-{serial:06}", issued_at=self._issuing.at)
+        made = self._put(final, revision, (series, serial))
+        for plugin in self._issuing.deliver_to:
+            self._connection.execute(DELIVERY, (made.id, plugin, "waiting", 0, micros(self._issuing.at), "", ""))
+        return made
+
+    def _put(
+        self, bill: Bill, revision: int | None = None, number: tuple[str | None, int | None] = (None, None)
+    ) -> Bill:
+        """Write a row; an open one keeps its id whatever becomes of it."""
+        if revision is None:
+            revision = self._revision(bill.transaction)
+        cursor = self._connection.execute(PUT, (bill.id or None, *fields_of(bill, *number, revision)))
+        made = replace(bill, id=bill.id or cursor.lastrowid or 0)
+        self._step(made, "credited" if bill.kind is BillKind.CREDIT else bill.status.value, bill)
+        return made
+
+    def _revision(self, transaction: int) -> int:
+        (billed,) = self._connection.execute(BILLED, (transaction,)).fetchone()
+        return int(billed)
+
+    def _step(self, bill: Bill, what: str, asked: Bill) -> None:
+        values = (bill.transaction, bill.id, micros(self._issuing.at), what, asked.by, asked.reason)
+        self._connection.execute(STEP, values)
+
+
+def _with_the_past(draft: Bill, final: Bill | None, bills: list[Bill]) -> Bill:
+    """What a person decided is not undone by an event: then the draft waits for a person, too."""
+    if final is not None:
+        draft = replace(draft, corrects=final.id)
+        if final.by_hand:
+            reason = f"bill {final.number} was changed by hand, and there are new events"
+            return replace(draft, status=BillStatus.QUARANTINED, reason=reason)
+        return draft
+    decided = next((one for one in reversed(bills) if one.status in _DECIDED), None)
+    if decided is None:
+        return draft
+    reason = (
+        f"bill {decided.number or decided.id} was {decided.status.value.replace('_', ' ')}, and there are new events"
     )
+    return replace(draft, status=BillStatus.QUARANTINED, reason=reason)
 
 
-def _bill(row: Any) -> Bill:
-    lines = tuple(_line(line) for line in orjson.loads(row[7]))
-    return Bill(
-        transaction=row[0],
-        station=row[1],
-        status=BillStatus(row[2]),
-        price=Price(currency=row[3], lines=lines, total=Decimal(row[4]), tariff=row[5], note=row[6]),
-        energy_wh=decimal_or_none(row[8]),
-        meter_start_wh=decimal_or_none(row[9]),
-        meter_stop_wh=decimal_or_none(row[10]),
-        started_at=moment_or_none(row[11]),
-        ended_at=moment_or_none(row[12]),
-        issued_at=moment(row[13]),
-        evidence=None if row[14] is None else orjson.loads(row[14]),
-    )
-
-
-def _line(line: dict[str, str]) -> BillLine:
-    return BillLine(
-        text=line["text"],
-        quantity=Decimal(line["quantity"]),
-        unit=line["unit"],
-        unit_price=Decimal(line["unit_price"]),
-        amount=Decimal(line["amount"]),
-    )
+_DECIDED = (BillStatus.WRITTEN_OFF, BillStatus.CANCELLED)

@@ -13,6 +13,7 @@ from csms.store.availability import ConnectorRows
 from csms.store.billing import BillRows
 from csms.store.commands import CommandRows
 from csms.store.connections import Readers, writing
+from csms.store.deliveries import DeliveryRows
 from csms.store.faults import SchemaFault, StoreFault, fault_of
 from csms.store.keepsakes import NoteRows, NoticeRows, TelemetryRows
 from csms.store.messages import MessageRows
@@ -54,6 +55,7 @@ class Store:
         self.alerts = AlertRows(*rows)
         self.commands = CommandRows(*rows)
         self.bills = BillRows(*rows)
+        self.deliveries = DeliveryRows(*rows)
         self.telemetry = TelemetryRows(*rows)
         self.variables = VariableRows(*rows)
         self.notices = NoticeRows(*rows)

@@ -1,4 +1,4 @@
-"""The tables of stations, tokens, transactions, bills and commands, one class each; what else is kept is in ``kept_tables``.
+"""The tables of stations, tokens, transactions and commands, one class each; bills are in ``bill_tables``, what else is kept in ``kept_tables``.
 
 Booleans are 0 or 1, times microseconds since 1970 UTC.
 """
@@ -139,27 +139,6 @@ class TransactionEvent(Row):
         indexes = ((("transaction", "key"), True),)
 
 
-class Bill(Row):
-    """One bill per transaction; ``revision`` is the transaction's when it was priced."""
-
-    transaction = ForeignKeyField(Transaction, primary_key=True)
-    station = TextField(index=True)
-    status = TextField()
-    currency = TextField()
-    total = TextField()
-    tariff = TextField()
-    note = TextField()
-    lines = TextField()
-    energy_wh = TextField(null=True)
-    meter_start_wh = TextField(null=True)
-    meter_stop_wh = TextField(null=True)
-    started_at = BigIntegerField(null=True)
-    ended_at = BigIntegerField(null=True)
-    issued_at = BigIntegerField()
-    evidence = TextField(null=True)
-    revision = BigIntegerField()
-
-
 class Command(Row):
     """The command ledger; node, fence, due, deadline and idem are for a fleet."""
 
@@ -192,7 +171,6 @@ TABLES: tuple[type[Row], ...] = (
     Token,
     Transaction,
     TransactionEvent,
-    Bill,
     AlertMessage,
     Alert,
     AlertGap,
@@ -207,4 +185,4 @@ TABLES: tuple[type[Row], ...] = (
     Audit,
     DoneRequest,
 )
-"""What is in the main file."""
+"""What is in the main file, but for bills."""

@@ -20,9 +20,14 @@ COUNTS = """
     FROM "transaction" t
 """
 BILLS = """
-    SELECT b."transaction_id", b."revision", t."revision", t."billed_revision"
+    SELECT b."transaction_id", b."revision", t."revision"
     FROM "bill" b JOIN "transaction" t ON t."id" = b."transaction_id"
-    WHERE b."revision" > t."billed_revision" OR b."revision" > t."revision" OR b."station" <> t."station"
+    WHERE b."revision" > t."revision" OR b."station" <> t."station"
+"""
+SERIES = """
+    SELECT b."series", COUNT(*), MAX(b."serial"), COALESCE(MAX(s."last"), 0)
+    FROM "bill" b LEFT JOIN "bill_series" s ON s."series" = b."series" WHERE b."series" IS NOT NULL GROUP BY b."series"
+    HAVING COUNT(*) <> MAX(b."serial") OR MAX(b."serial") > COALESCE(MAX(s."last"), MAX(b."serial"))
 """
 
 
@@ -65,5 +70,7 @@ def _content_problems(connection: sqlite3.Connection) -> Iterator[str]:
             yield f"transaction {id} of {station}: {events} events are kept, {revision} counted, {absorbed} in its state"
         if billed > revision:
             yield f"transaction {id} of {station}: billed up to event {billed} of {revision}"
-    for id, revision, known, billed in connection.execute(BILLS):
-        yield f"the bill of transaction {id} is of event {revision}; it has {known}, billed up to {billed}"
+    for id, revision, known in connection.execute(BILLS):
+        yield f"the bill of transaction {id} is of event {revision}; it has {known}"
+    for series, count, last, _ in connection.execute(SERIES):
+        yield f"series {series} has {count} bills, and its last number is {last}: numbers are missing"

@@ -94,7 +94,7 @@ class TransactionRows(Protocol):
 
 
 class BillRows(Protocol):
-    """One bill per transaction."""
+    """Bills; ``get`` gives the one of a transaction that counts."""
 
     async def get(self, transaction: int) -> Bill | None: ...
 

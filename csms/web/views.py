@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from csms.model.authorization import IdToken
 from csms.model.availability import ConnectorRecord, ConnectorStatus
-from csms.model.billing import Bill, BillLine, BillStatus
+from csms.model.billing import Bill, BillKind, BillLine, BillStatus, TaxLine
 from csms.model.commands import CommandState
 from csms.model.metering import MeterValue
 from csms.model.people import ApiKey, Role
@@ -193,14 +193,23 @@ class EventView:
 
 @dataclass(frozen=True, slots=True)
 class BillView:
-    """A bill: ``total`` and ``amount`` are money in ``currency``, written as text."""
+    """A bill or a credit note: amounts are money in ``currency``, written as text. ``number`` is empty until it is issued.
 
+    ``total`` is the sum of the lines, of the taxes unless they are included, and of ``rounding``.
+    """
+
+    id: int
+    number: str
+    kind: BillKind
     transaction: int
     station: str
     status: BillStatus
     currency: str
     total: Decimal
     lines: Sequence[BillLine]
+    taxes: Sequence[TaxLine]
+    taxes_included: bool
+    rounding: Decimal
     tariff: str
     note: str
     energy_wh: Decimal | None
@@ -209,7 +218,11 @@ class BillView:
     started_at: datetime | None
     ended_at: datetime | None
     issued_at: datetime
-    evidence: Mapping[str, str] | None
+    corrects: int | None
+    reason: str
+    by: str
+    by_hand: bool
+    evidence: Mapping[str, object] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,11 +301,7 @@ def facts(kind: type, record: object, **more: Any) -> dict[str, Any]:
 def bill_view(bill: Bill) -> BillView:
     """A bill with its price folded in."""
     price = bill.price
-    return BillView(
-        **facts(BillView, bill, currency=price.currency, total=price.total, lines=price.lines),
-        tariff=price.tariff,
-        note=price.note,
-    )
+    return BillView(**{**facts(BillView, price), **facts(BillView, bill)})
 
 
 def tree(records: Iterable[ConnectorRecord]) -> tuple[StatusView | None, list[EvseView]]:

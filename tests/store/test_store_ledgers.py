@@ -10,12 +10,11 @@ import pytest
 import pytest_twisted
 
 from csms.model.authorization import AuthorizationStatus, IdToken, TokenRecord
-from csms.model.billing import Bill, BillLine, BillStatus, Price
 from csms.model.commands import CommandState
 from csms.model.monitoring import EventData, NotifyEvent
 from csms.model.provisioning import NotifyReport, Variable, VariableValue
 from csms.model.transactions import EventType, TransactionEvent
-from csms.store import Fenced, NoSuchRow, SeriesPosition, Store, StoreFault
+from csms.store import Fenced, NoSuchRow, SeriesPosition, Store
 
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -26,15 +25,6 @@ async def transaction(store: Store, wire_id: str, *types: EventType) -> int:
         event = TransactionEvent(wire_id, type, T0 + timedelta(minutes=seq_no), "Authorized", str(seq_no), seq_no)
         recorded = await store.transactions.record("CP1", 0, "ocpp2.0.1", "TransactionEvent", event, b"{}", T0)
     return recorded.transaction.id
-
-
-def bill(transaction: int, total: str = "4.10") -> Bill:
-    line = BillLine("energy", Decimal("10.250"), "kWh", Decimal("0.40"), Decimal(total))
-    price = Price("EUR", (line,), Decimal(total), "day")
-    wh = Decimal("10250.0")
-    return Bill(
-        transaction, "CP1", BillStatus.FINAL, price, wh, Decimal(0), wh, T0, T0, T0, evidence={"priced_by": "billing"}
-    )
 
 
 @pytest_twisted.ensureDeferred
@@ -80,35 +70,6 @@ async def test_a_command_goes_through_its_states(store: Store) -> None:
     assert await store.commands.get(99) is None
     with pytest.raises(NoSuchRow):
         await store.commands.update(99, state=CommandState.FAILED)
-
-
-@pytest_twisted.ensureDeferred
-async def test_due_bills_are_of_ended_transactions_and_go_when_billed(store: Store) -> None:
-    await transaction(store, "tx-1", EventType.STARTED)
-    ended = await transaction(store, "tx-2", EventType.STARTED, EventType.ENDED)
-    free = await transaction(store, "tx-3", EventType.STARTED, EventType.ENDED)
-    due = await store.transactions.due_bills(10)
-    assert [(one.id, revision) for one, revision in due] == [(ended, 2), (free, 2)]
-    assert [one.id for one, _ in await store.transactions.due_bills(10, after=ended)] == [free]
-    await store.bills.put(bill(ended), 2)
-    await store.bills.skip(free, 2)
-    assert await store.transactions.due_bills(10) == []
-    await transaction(store, "tx-2", EventType.STARTED, EventType.ENDED, EventType.UPDATED)
-    assert [(one.id, revision) for one, revision in await store.transactions.due_bills(10)] == [(ended, 3)]
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_bill_is_one_row_and_never_goes_back(store: Store) -> None:
-    id = await transaction(store, "tx", EventType.STARTED, EventType.ENDED)
-    await store.bills.put(bill(id), 2)
-    await store.bills.put(bill(id, "99"), 1)
-    await store.bills.put(bill(id), 2)
-    assert await store.bills.list() == [bill(id)] == await store.bills.list(station="CP1")
-    assert await store.bills.get(id) == bill(id)
-    assert await store.bills.list(after=id) == []
-    assert await store.bills.get(99) is None
-    with pytest.raises(StoreFault):
-        await store.bills.put(bill(99), 1)
 
 
 VARIABLE = Variable("OCPPCommCtrlr", "HeartbeatInterval")

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import stat
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,12 @@ from twisted.internet import reactor
 
 from csms.model.transactions import EventType, TransactionEvent
 from csms.store import SchemaFault, SchemaTooNew, Store, verify
+from csms.store.bill_tables import BILL_TABLES
 from csms.store.schema import SCRIPTS, upgrade
 from csms.store.statements import FIELD_TYPES
 from csms.store.tables import TABLES
 
+ALL_TABLES = (*TABLES, *BILL_TABLES)
 SHIPPED = sorted(script.stem for script in Path(SCRIPTS).glob("[0-9]*.py"))
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 SCHEMA = "SELECT sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' AND tbl_name <> 'schema_migration' ORDER BY name"
@@ -47,8 +50,8 @@ def test_the_migrations_make_the_tables_of_the_models(tmp_path: Path) -> None:
     assert upgrade(migrated) == SHIPPED
     assert upgrade(migrated) == []
     database = SqliteDatabase(str(made), field_types=FIELD_TYPES)
-    with database.bind_ctx(TABLES, bind_refs=False, bind_backrefs=False):
-        database.create_tables(TABLES, safe=False)
+    with database.bind_ctx(ALL_TABLES, bind_refs=False, bind_backrefs=False):
+        database.create_tables(ALL_TABLES, safe=False)
     database.close()
     assert schema(migrated) == schema(made)
     assert "STRICT" in schema(migrated)[-1] or any("STRICT" in sql for sql in schema(migrated))
@@ -154,14 +157,16 @@ async def test_verify_tells_lost_events_and_bills_of_nothing(store: Store) -> No
         connection.execute("DELETE FROM transaction_event WHERE key = '0'")
         connection.execute('UPDATE "transaction" SET billed_revision = 7')
         connection.execute(
-            "INSERT INTO bill (transaction_id, station, status, currency, total, tariff, note, lines, issued_at, revision)"
-            " VALUES (77, 'CP1', 'final', 'EUR', '1', '', '', '[]', 0, 1)"
+            "INSERT INTO bill (transaction_id, station, kind, status, series, serial, number, reason, by, by_hand, currency, total, tariff, note,"
+            " lines, taxes, taxes_included, rounding, issued_at, revision)"
+            " VALUES (77, 'CP1', 'bill', 'final', 'A', 2, 'A-2', '', '', 0, 'EUR', '1', '', '', '[]', '[]', 1, '0', 0, 1)"
         )
     problems = verify(store.file)
-    assert len(problems) == 3
-    assert "row 77 refers to nothing in transaction" in problems[0]
+    assert len(problems) == 4
+    assert "row 1 refers to nothing in transaction" in problems[0]
     assert "1 events are kept, 2 counted, 2 in its state" in problems[1]
     assert "billed up to event 7 of 2" in problems[2]
+    assert problems[3] == "series A has 1 bills, and its last number is 2: numbers are missing"
 
 
 def test_verify_of_no_file_and_of_no_database(tmp_path: Path) -> None:
@@ -169,3 +174,39 @@ def test_verify_of_no_file_and_of_no_database(tmp_path: Path) -> None:
     (tmp_path / "letter").write_bytes(b"dear friend, " * 500)
     (problem,) = verify(tmp_path / "letter")
     assert "damaged" in problem
+
+
+@pytest_twisted.ensureDeferred
+async def test_bills_of_the_first_schema_get_numbers_and_keep_what_they_say(tmp_path: Path) -> None:
+    file, old = tmp_path / "csms.sqlite", tmp_path / "old"
+    old.mkdir()
+    shutil.copy(Path(SCRIPTS) / "0001_foundation.py", old)
+    upgrade(file, str(old))
+    line = '[{"text":"Energy","quantity":"5","unit":"kWh","unit_price":"0.45","amount":"2.25"}]'
+    with sqlite3.connect(file) as connection:
+        for number, status in ((1, "final"), (2, "provisional"), (3, "final")):
+            connection.execute(
+                """INSERT INTO "transaction" (id, station, wire_id, authorization, active, revision, billed_revision, evidence)
+                VALUES (?, 'CP1', ?, '', 0, 0, 0, '{}')""",
+                (number, str(number)),
+            )
+            connection.execute(
+                "INSERT INTO bill (transaction_id, station, status, currency, total, tariff, note, lines, energy_wh, issued_at, revision)"
+                " VALUES (?, 'CP1', ?, 'EUR', '2.25', 'standard', '', ?, '5000', 7, 0)",
+                (number, status, line),
+            )
+    store = Store(file, reactor)
+    await store.open()
+    bills = await store.bills.list()
+    assert [(one.transaction, one.status.value, one.number) for one in reversed(bills)] == [
+        (1, "final", "old-000001"),
+        (2, "provisional", ""),
+        (3, "final", "old-000002"),
+    ]
+    assert (bills[0].price.total, bills[0].price.lines[0].amount, bills[0].energy_wh) == (
+        Decimal("2.25"),
+        Decimal("2.25"),
+        5000,
+    )
+    assert verify(file) == []
+    await store.close()

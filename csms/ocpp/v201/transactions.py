@@ -1,9 +1,10 @@
-"""Block E of OCPP 2.0.1: transaction events, and starting and stopping from afar."""
+"""Blocks E and I of OCPP 2.0.1: transaction events, starting and stopping from afar, and what it costs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from csms.model.billing import ShowCost
 from csms.model.transactions import (
     EventType,
     GetTransactionStatus,
@@ -77,6 +78,10 @@ def _encode_status(command: GetTransactionStatus) -> tuple[str, Payload]:
     return "GetTransactionStatus", {} if command.transaction is None else {"transactionId": _id(command.transaction)}
 
 
+def _encode_cost(command: ShowCost) -> tuple[str, Payload]:
+    return "CostUpdated", {"totalCost": float(command.total), "transactionId": _id(command.transaction)}
+
+
 def _id(transaction: str) -> str:
     if len(transaction) > LONGEST_ID:
         raise NotSupportedByStation(f"a transaction id in {V201} has at most {LONGEST_ID} characters")
@@ -88,4 +93,5 @@ COMMANDS: Mapping[type, Outgoing] = {
     RequestStartTransaction: Outgoing(_encode_start, decode_answer),
     RequestStopTransaction: Outgoing(_encode_stop, decode_answer),
     GetTransactionStatus: Outgoing(_encode_status, decode_answer),
+    ShowCost: Outgoing(_encode_cost, decode_answer),
 }

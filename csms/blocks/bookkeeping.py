@@ -1,0 +1,86 @@
+"""Everything about money in one piece: prices, bills, their way to backends, costs at the station. Only joins; each part has its own module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from twisted.internet.interfaces import IReactorTime
+
+from csms.blocks.billing import BillingBlock
+from csms.blocks.deliveries import Deliveries, DeliveryRules
+from csms.blocks.evidence import EvidenceBlock
+from csms.blocks.pricing import Pricing
+from csms.blocks.running_cost import RunningCost
+from csms.hooks import Hooks
+from csms.store import Issuing, Store
+from csms.switchboard import Switchboard
+
+
+@dataclass(frozen=True, slots=True)
+class BillRules:
+    """What the site file says of bills; in ``series`` stand {site}, {station}, {year} and {month}, on the clock of the site."""
+
+    site: str = "main"
+    timezone: str = "UTC"
+    series: str = "{site}-{year}"
+    credit_series: str = ""
+    running_cost: Literal["off", "shown", "all"] = "off"
+    cost_interval_s: float = 30.0
+    deliveries: DeliveryRules = field(default_factory=DeliveryRules)
+
+
+class Bookkeeping:
+    """The parts, each by name; ``costs`` is None where the site shows none."""
+
+    def __init__(
+        self,
+        hooks: Hooks,
+        store: Store,
+        evidence: EvidenceBlock,
+        switchboard: Switchboard,
+        rules: BillRules,
+        *,
+        tell: Callable[[object], None],
+        clock: IReactorTime,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._hooks = hooks
+        self._rules = rules
+        self._zone = ZoneInfo(rules.timezone)
+        self.pricing = Pricing(hooks, store, evidence, now)
+        self.bills = BillingBlock(self.pricing, store, self._issuing, tell, clock, now)
+        self.deliveries = Deliveries(hooks, store, rules.deliveries, tell, clock, now)
+        self.costs: RunningCost | None = None
+        if rules.running_cost != "off":
+            everyone = rules.running_cost == "all"
+            self.costs = RunningCost(
+                self.pricing, store, switchboard, clock, interval_s=rules.cost_interval_s, everyone=everyone
+            )
+
+    def _issuing(self, station: str, at: datetime) -> Issuing:
+        day = at.astimezone(self._zone)
+        places = {"site": self._rules.site, "station": station, "year": day.year, "month": f"{day.month:02}"}
+        series = self._rules.series.format(**places)
+        credit = self._rules.credit_series.format(**places) or series
+        return Issuing(series, credit, self._hooks.answerers("deliver_bill"), at)
+
+    def start(self) -> None:
+        """Begin with what a stop or crash left over."""
+        self.bills.start()
+        self.deliveries.start()
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self.bills.stop()
+        self.deliveries.stop()
+
+    def on_event(self, event: object) -> None:
+        """News for those parts that act on it."""
+        self.bills.on_event(event)
+        self.deliveries.on_event(event)
+        if self.costs is not None:
+            self.costs.on_event(event)
