@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from csms.model import (
     authorization,
     availability,
+    billing,
     commands,
     data_transfer,
     metering,
@@ -34,6 +35,7 @@ WORDS: dict[str, type] = {
     for block in (
         authorization,
         availability,
+        billing,
         commands,
         data_transfer,
         metering,
