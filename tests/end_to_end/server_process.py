@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -84,7 +84,10 @@ def free_ports(number: int) -> list[int]:
 
 
 class ServerProcess:
-    """A server in ``folder``; can be started again there after it ended, with the same ports and the same database."""
+    """A server in ``folder``; can be started again there after it ended, with the same ports and the same database.
+
+    ``environment`` is added to its environment, ``more`` to its site file.
+    """
 
     def __init__(
         self,
@@ -92,6 +95,8 @@ class ServerProcess:
         *,
         starter: Sequence[str] = ("twistd", "-n", "--pidfile=", "csms", "--site", "site.toml"),
         core: int | None = None,
+        environment: Mapping[str, str] | None = None,
+        more: str = "",
     ) -> None:
         self.folder = folder
         self.port, self.api_port = free_ports(2)
@@ -99,11 +104,12 @@ class ServerProcess:
         self.log_file = folder / "server.log"
         self._starter = starter
         self._core = core
+        self._environment = environment or {}
         self._process: subprocess.Popen[bytes] | None = None
         plugins = ", ".join(f'"{name}"' for name in PLUGINS)
         text = SITE.format(port=self.port, api_port=self.api_port, token=self.token, plugins=plugins)
         self.site_file = folder / "site.toml"
-        self.site_file.write_text(text)
+        self.site_file.write_text(text + more)
 
     @property
     def stations_url(self) -> str:
@@ -136,7 +142,7 @@ class ServerProcess:
     def start(self) -> None:
         """Start the process and return at once."""
         program = csms_bin() / self._starter[0]
-        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | dict(self._environment)
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 [program, *self._starter[1:]],
@@ -192,6 +198,12 @@ class ServerProcess:
         assert self._process is not None
         self._process.kill()
         return self._process.wait()
+
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        assert self._process is not None
+        return self._process.pid
 
     def resident_kib(self) -> int:
         """The memory of the process now, in KiB (Linux)."""

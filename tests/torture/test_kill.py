@@ -10,7 +10,7 @@ import random
 from pathlib import Path
 
 import pytest
-from harness import run
+from kills import run
 from server_process import csms_missing
 
 

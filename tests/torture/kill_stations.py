@@ -6,6 +6,7 @@ same content and a new message id. It never looks into the server; ``kill_verdic
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import random
@@ -53,8 +54,11 @@ class KillStation:
 
     subprotocol: str
 
-    def __init__(self, name: str, random_numbers: random.Random) -> None:
+    def __init__(self, name: str, random_numbers: random.Random, *, patience_s: float | None = None) -> None:
         self.name = name
+        self.journal: dict[str, Message] | None = None
+        """Each message by the id of every try, where somebody wants to know."""
+        self._patience_s = patience_s
         self.charges: list[Charge] = []
         self.errors: list[str] = []
         self.answers = 0
@@ -66,16 +70,16 @@ class KillStation:
         self._queue: deque[Message] = deque([self._boot()])
 
     async def talk(self, url: str, *, finish: bool = False) -> None:
-        """Connect and talk until the connection is lost; with ``finish`` until the running transaction has ended."""
+        """Connect and talk until the connection is lost or an answer is late; with ``finish`` until the running transaction has ended."""
         protocol = websockets.Subprotocol(self.subprotocol)
         try:
             async with websockets.connect(
-                f"{url}/{self.name}", subprotocols=[protocol], compression=None, ping_interval=None
+                f"{url}/{self.name}", subprotocols=[protocol], compression=None, ping_interval=None, close_timeout=1
             ) as socket:
                 self._came_back()
                 while message := self._next(finish=finish):
                     await self._exchange(socket, message)
-        except (OSError, websockets.WebSocketException):
+        except (OSError, TimeoutError, websockets.WebSocketException):
             return
 
     def _came_back(self) -> None:
@@ -95,9 +99,12 @@ class KillStation:
         number = f"{self.name}-{next(self._ids)}"
         self.repeats += message.tries > 0
         message.tries += 1
-        await socket.send(json.dumps([2, number, message.action, message.payload]))
-        while (answer := json.loads(await socket.recv()))[1] != number:
-            await self._other(socket, answer)
+        if self.journal is not None:
+            self.journal[number] = message
+        async with asyncio.timeout(self._patience_s):
+            await socket.send(json.dumps([2, number, message.action, message.payload]))
+            while (answer := json.loads(await socket.recv()))[1] != number:
+                await self._other(socket, answer)
         self._queue.popleft()
         self.answers += 1
         if answer[0] != 3:

@@ -1,6 +1,6 @@
 """Kill -9 at random moments under load, over and over, and look whether an answered event was lost or kept twice.
 
-    python tests/kill/harness.py --cycles 200 --seed 7
+    python tests/torture/kills.py --cycles 200 --seed 7
 
 Needs an environment in which the server is installed (the present one, or the folder in CSMS_BIN). Ends with one line that has the seed, and with
 exit status 1 when anything was wrong.
