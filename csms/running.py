@@ -47,14 +47,21 @@ class _Steps:
 
 
 def run_guarded(call: Callable[[], Awaitable[Any] | None], log: Logger) -> None:
-    """Call something nobody waits for; a fault is logged, never raised."""
+    """Call something nobody waits for; a fault is logged, never raised: in one line if it may pass (``passing`` is true of it)."""
     try:
         result = call()
     except Exception:
-        log.failure("a timed call failed")
+        _tell(Failure(), log)
         return
     if inspect.isawaitable(result):
-        _as_deferred(result).addErrback(lambda failure: log.failure("a timed call failed", failure=failure))
+        _as_deferred(result).addErrback(_tell, log)
+
+
+def _tell(failure: Failure, log: Logger) -> None:
+    if getattr(failure.value, "passing", False):
+        log.warn("a timed call could not be carried out: {why}", why=failure.value)
+    else:
+        log.failure("a timed call failed", failure=failure)
 
 
 def _as_deferred(awaitable: Awaitable[T]) -> defer.Deferred[T]:

@@ -36,10 +36,17 @@ UNWELL: frozenset[Kind] = frozenset(("disk_full", "locked", "corrupt", "io"))
 class StoreFault(Exception):
     """The database could not do it; nothing was written. ``kind`` says why in one word, ``cause`` is the first fault."""
 
+    passing = True
+    """No bug: a line in the log is enough where nobody waits."""
+
     def __init__(self, kind: Kind, cause: BaseException | None = None) -> None:
         super().__init__(TEXTS[kind] if cause is None else f"{TEXTS[kind]}: {cause}")
         self.kind: Kind = kind
         self.cause = cause
+
+    def again(self) -> StoreFault:
+        """The same fault for one more who waits: one exception raised in many places gathers all their frames."""
+        return StoreFault(self.kind, self.cause)
 
 
 class Untouched(Exception):

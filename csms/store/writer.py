@@ -181,7 +181,7 @@ class Writer:
             if fault is None:
                 waiting.callback(value)
             else:
-                waiting.errback(fault)
+                waiting.errback(fault.again() if isinstance(fault, StoreFault) else fault)
 
 
 def _carry_out(connection: sqlite3.Connection, order: Order) -> Result:

@@ -69,15 +69,16 @@ class KillStation:
         self._ids = itertools.count(1)
         self._queue: deque[Message] = deque([self._boot()])
 
-    async def talk(self, url: str, *, finish: bool = False) -> None:
-        """Connect and talk until the connection is lost or an answer is late; with ``finish`` until the running transaction has ended."""
+    async def talk(self, url: str, *, finish: bool = False, until: asyncio.Event | None = None) -> None:
+        """Connect and talk until the connection is lost or an answer is late; with ``finish`` until the running transaction has ended, at the
+        latest when ``until`` is set."""
         protocol = websockets.Subprotocol(self.subprotocol)
         try:
             async with websockets.connect(
                 f"{url}/{self.name}", subprotocols=[protocol], compression=None, ping_interval=None, close_timeout=1
             ) as socket:
                 self._came_back()
-                while message := self._next(finish=finish):
+                while (until is None or not until.is_set()) and (message := self._next(finish=finish)):
                     await self._exchange(socket, message)
         except (OSError, TimeoutError, websockets.WebSocketException):
             return
