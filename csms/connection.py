@@ -114,7 +114,25 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
 
     def onConnect(self, request: ConnectionRequest) -> defer.Deferred[tuple[str | None, dict[str, str]]]:
         """Autobahn asks whether to go on."""
-        return defer.Deferred.fromCoroutine(self._connect(request))
+        return defer.Deferred.fromCoroutine(self._admitted(request))
+
+    async def _admitted(self, request: ConnectionRequest) -> tuple[str | None, dict[str, str]]:
+        """As ``_connect``; a fault of ours is told to us, and the station may come back later."""
+        try:
+            return await self._connect(request)
+        except ConnectionDeny:
+            raise
+        except Exception as fault:
+            if getattr(fault, "passing", False):
+                LOG.warn(
+                    "{station!r} from {peer} has to come back later: {why}",
+                    station=self.name,
+                    peer=self.peer,
+                    why=fault,
+                )
+            else:
+                LOG.failure("bug: the handshake of {station!r} raised", station=self.name)
+            raise ConnectionDeny(503, "Try again later") from None
 
     def _refuse(self, status: int, reason: str) -> None:
         LOG.info(

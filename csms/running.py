@@ -51,7 +51,7 @@ def run_guarded(call: Callable[[], Awaitable[Any] | None], log: Logger) -> None:
     try:
         result = call()
     except Exception:
-        _tell(Failure(), log)
+        _tell(Failure(), log)  # type: ignore[no-untyped-call]
         return
     if inspect.isawaitable(result):
         _as_deferred(result).addErrback(_tell, log)

@@ -10,11 +10,16 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from twisted.logger import Logger
+
 from csms.model.station import StationRef
 from csms.stations import Station
+from csms.store.faults import StoreFault
 
 if TYPE_CHECKING:
     from csms.store import Store
+
+LOG = Logger(namespace="csms")
 
 
 class Switchboard:
@@ -42,7 +47,11 @@ class Switchboard:
         if self._stations.get(station.id) is not station:
             return False
         del self._stations[station.id]
-        await self._store.presence.detach(station.id, station.fence, self._now())
+        try:
+            await self._store.presence.detach(station.id, station.fence, self._now())
+        except StoreFault as fault:
+            # It is gone whatever the database says; the row is put right by the next connection, or the next start.
+            LOG.warn("{station} is gone, which could not be written down: {why}", station=station.id, why=fault)
         return True
 
     def station(self, id: str) -> Station | None:

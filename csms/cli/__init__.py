@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from csms import __version__
-from csms.cli import operate, people
+from csms.cli import database, operate, people
 from csms.config import Problem, SiteFileError, load_site, write_starter
 
 
@@ -91,30 +91,8 @@ def sim(url: str, station: str, protocol: str, password: str | None, tag: str, e
     task.react(lambda reactor: simulate(reactor, options))
 
 
-@main.group()
-def db() -> None:
-    """The database file."""
-
-
-@db.command()
-@click.argument("file", type=click.Path(path_type=Path), default=Path("csms.sqlite"))
-@click.option("--json", "as_json", is_flag=True, help="print JSON")
-def verify(file: Path, as_json: bool) -> None:
-    """Look for damage and contradictions; changes nothing, and may run beside the server."""
-    from csms.store.verify import verify as look
-
-    problems = look(file)
-    if as_json:
-        click.echo(json.dumps(problems, indent=2))
-    else:
-        for problem in problems:
-            click.echo(problem, err=True)
-        if not problems:
-            click.echo(f"{file} is well.")
-    sys.exit(1 if problems else 0)
-
-
 for group in (
+    database.db,
     operate.station,
     operate.tx,
     operate.tag,

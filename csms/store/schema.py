@@ -21,6 +21,7 @@ from csms.store.statements import FIELD_TYPES
 
 HISTORY = "schema_migration"
 SCRIPTS = str(Path(migrations.__file__).parent)
+COPIED_PAGES = 2000
 LOG_VERSION = 2
 ONE_FRAME_A_ROW = """
 INSERT INTO "message_chunk" ("id", "station", "first_at", "last_at", "count", "marks", "frames")
@@ -94,20 +95,36 @@ def prepare_log(file: Path) -> None:
 
 
 def copy(source: sqlite3.Connection, target: Path, *, replace: bool) -> None:
-    """A consistent copy of a live database, whole or not there at all; raises FileExistsError unless it may replace."""
+    """A consistent copy of a live database, whole or not there at all; raises FileExistsError unless it may replace.
+
+    The read transaction keeps one moment: without it every commit of another connection makes the copy begin again, for ever under load.
+    """
     if target.exists() and not replace:
         raise FileExistsError(f"{target} exists already")
     part = target.with_name(f"{target.name}.part")
     part.unlink(missing_ok=True)
     os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     into = sqlite3.connect(part)
+    source.execute("BEGIN")
     try:
-        source.backup(into, pages=2000)
+        source.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+        source.backup(into, pages=COPIED_PAGES, sleep=0)
     finally:
+        source.execute("ROLLBACK")
         into.close()
     with open(part, "rb") as written:
         os.fsync(written.fileno())
     part.rename(target)
+    sync_folder(target.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder last through a power cut."""
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(held)
+    finally:
+        os.close(held)
 
 
 def _tables(connection: sqlite3.Connection) -> set[str]:

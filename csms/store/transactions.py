@@ -207,7 +207,7 @@ class TransactionRows:
 
     async def events(self, id: int) -> list[StoredEvent]:
         """All events of a transaction, in the order of their own times."""
-        return await self._readers.many(EVENTS.where(EventRow.transaction == id), _event)
+        return await self._readers.many(EVENTS.where(EventRow.transaction == id), stored_event)
 
     async def register_before(self, station: str, evse: int, at: datetime) -> tuple[int, Decimal, datetime] | None:
         """Where an EVSE's register stood last before a time, told by a transaction that began earlier: its number, Wh and when."""
@@ -297,7 +297,8 @@ def _state(row: Any) -> Transaction:
     return _Kept(*row).state()
 
 
-def _event(row: Any) -> StoredEvent:
+def stored_event(row: Any) -> StoredEvent:
+    """A row of EVENTS."""
     return StoredEvent(
         key=row[0],
         seq_no=row[1],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from playhouse.migrations import Migration
@@ -33,20 +33,29 @@ SERIES = """
 
 def verify(file: Path | str) -> list[str]:
     """What is wrong with a database, in plain words; an empty list when it is well."""
-    path = Path(file)
+    return _looked_at(Path(file), lambda path, one: _schema_problems(path, one) or list(_content_problems(one)))
+
+
+def damage(file: Path) -> list[str]:
+    """As ``verify``, but an older schema is no fault: it is brought up to date at the next start."""
+    return _looked_at(file, lambda path, one: _strangeness(path, one) or list(_file_problems(one)))
+
+
+def _looked_at(path: Path, look: Callable[[Path, sqlite3.Connection], list[str]]) -> list[str]:
     if not path.is_file():
         return [f"{path} is not there"]
     try:
         connection = reading(path)
         try:
-            return _schema_problems(path, connection) or list(_content_problems(connection))
+            return look(path, connection)
         finally:
             connection.close()
     except sqlite3.Error as raised:
         return [f"{path}: {fault_of(raised)}"]
 
 
-def _schema_problems(path: Path, connection: sqlite3.Connection) -> list[str]:
+def _strangeness(path: Path, connection: sqlite3.Connection) -> list[str]:
+    """Why this is no database of this csms."""
     known = [migration.name for migration in Migration.load_directory(SCRIPTS)]
     seen = applied(connection)
     if not seen:
@@ -55,16 +64,27 @@ def _schema_problems(path: Path, connection: sqlite3.Connection) -> list[str]:
         refuse_unknown(path, seen, known)
     except SchemaTooNew as newer:
         return [str(newer)]
-    missing = [name for name in known if name not in seen]
+    return []
+
+
+def _schema_problems(path: Path, connection: sqlite3.Connection) -> list[str]:
+    if strange := _strangeness(path, connection):
+        return strange
+    seen = applied(connection)
+    missing = [migration.name for migration in Migration.load_directory(SCRIPTS) if migration.name not in seen]
     return [f"the schema is old: {', '.join(missing)} will be applied at the next start"] if missing else []
 
 
-def _content_problems(connection: sqlite3.Connection) -> Iterator[str]:
+def _file_problems(connection: sqlite3.Connection) -> Iterator[str]:
     for (said,) in connection.execute("PRAGMA integrity_check"):
         if said != "ok":
             yield str(said)
     for table, row, parent, _ in connection.execute("PRAGMA foreign_key_check"):
         yield f"table {table} row {row} refers to nothing in {parent}"
+
+
+def _content_problems(connection: sqlite3.Connection) -> Iterator[str]:
+    yield from _file_problems(connection)
     for id, station, revision, events, absorbed, billed in connection.execute(COUNTS):
         if not revision == events == absorbed:
             yield f"transaction {id} of {station}: {events} events are kept, {revision} counted, {absorbed} in its state"

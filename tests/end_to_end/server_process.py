@@ -199,12 +199,6 @@ class ServerProcess:
         self._process.kill()
         return self._process.wait()
 
-    @property
-    def pid(self) -> int:
-        """The number of the process."""
-        assert self._process is not None
-        return self._process.pid
-
     def resident_kib(self) -> int:
         """The memory of the process now, in KiB (Linux)."""
         assert self._process is not None

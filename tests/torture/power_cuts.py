@@ -21,7 +21,7 @@ from pathlib import Path
 
 from torture_tool import Report, Run, main
 
-# ruff: noqa: E402, I001 - the tool makes the other folders known
+# ruff: noqa: I001 - the tool makes the other folders known
 from api_client import Api
 from disk_log import RECORD, SYNCS, Disk, Entry, Shim, entries, no_shim
 from kill_stations import KillStation16, KillStation201, Message

@@ -78,7 +78,9 @@ def main(tool: str, about: str, what: str, sizes: tuple[int, int], torture: Call
         print(fault)
     figures = "; ".join(f"{name} {value}" for name, value in report.figures.items())
     verdict = f"FAILED ({len(report.faults)} faults)" if report.faults else "ok"
-    print(f"{tool}: {verdict}: {size} {what}; {figures}; {time.monotonic() - began:.0f} s; repeat with --seed {options.seed}")
+    print(
+        f"{tool}: {verdict}: {size} {what}; {figures}; {time.monotonic() - began:.0f} s; repeat with --seed {options.seed}"
+    )
     sys.exit(1 if report.faults else 0)
 
 

@@ -1,0 +1,29 @@
+"""The short form of every torture tool, each as a reader would run it. CSMS_TORTURE_SEED repeats a run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from disk_log import no_shim
+from server_process import csms_missing
+
+HERE = Path(__file__).parent
+TOOLS = ("power_cuts", "disk_faults")
+ON_A_SHIM = ("power_cuts", "disk_faults")
+LONGEST_S = 180
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_torture(tool: str) -> None:
+    why = csms_missing() or (no_shim() if tool in ON_A_SHIM else "")
+    if why:
+        pytest.skip(why)
+    seed = os.environ.get("CSMS_TORTURE_SEED")
+    command = [sys.executable, HERE / f"{tool}.py", *(["--seed", seed] if seed else [])]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_S)
+    print(done.stdout)
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}"
