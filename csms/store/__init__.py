@@ -10,6 +10,7 @@ from csms.store.keepsakes import StoredNotice, StoredTelemetry
 from csms.store.messages import LoggedMessage
 from csms.store.monitoring import AlertRecorded, SeriesPosition, StoredAlert, StoredGap
 from csms.store.presence import Attached
+from csms.store.sole_use import InUse, SoleUse
 from csms.store.store import Store
 from csms.store.transactions import Recorded, StoredEvent
 from csms.store.verify import verify
@@ -18,6 +19,7 @@ __all__ = [
     "AlertRecorded",
     "Attached",
     "Fenced",
+    "InUse",
     "Issuing",
     "LoggedMessage",
     "NoSuchRow",
@@ -25,6 +27,7 @@ __all__ = [
     "SchemaFault",
     "SchemaTooNew",
     "SeriesPosition",
+    "SoleUse",
     "StatusRecorded",
     "Store",
     "StoreFault",

@@ -14,7 +14,7 @@ from csms.store.billing import BillRows
 from csms.store.commands import CommandRows
 from csms.store.connections import Readers, writing
 from csms.store.deliveries import DeliveryRows
-from csms.store.faults import SchemaFault, StoreFault, fault_of
+from csms.store.faults import StoreFault, fault_of
 from csms.store.keepsakes import NoteRows, NoticeRows, TelemetryRows
 from csms.store.messages import MessageRows
 from csms.store.monitoring import AlertRows
@@ -22,6 +22,7 @@ from csms.store.people import AuditRows, DoneRows, KeyRows, PersonRows
 from csms.store.presence import PresenceRows
 from csms.store.provisioning import VariableRows
 from csms.store.schema import copy, prepare_log, upgrade
+from csms.store.sole_use import SoleUse
 from csms.store.stations import StationRows
 from csms.store.transactions import TransactionRows
 from csms.store.writer import Writer
@@ -42,6 +43,7 @@ class Store:
         self.file = Path(file)
         self.messages_file = messages_file or self.file.with_name(f"{self.file.stem}-messages{self.file.suffix}")
         self._reactor = reactor
+        self._sole_use = SoleUse(self.file)
         self._readers = Readers(self.file, reactor)
         self._log_readers = Readers(self.messages_file, reactor)
         self._writer = Writer(lambda: writing(self.file, "FULL"), reactor, "store-write", committed)
@@ -67,7 +69,7 @@ class Store:
         self.messages = MessageRows(self._log_readers, self._log_writer, reactor)
 
     async def open(self) -> None:
-        """Bring the files up to date and start; nobody is connected to this node yet. Raises StoreFault or SchemaFault."""
+        """Bring the files up to date and start; nobody is connected to this node yet. Raises StoreFault or SchemaFault (InUse is one)."""
         await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._prepare)
         self._readers.open()
         self._log_readers.open()
@@ -76,12 +78,12 @@ class Store:
         await self.presence.leave()
 
     def _prepare(self) -> None:
+        self._sole_use.take()
         try:
             upgrade(self.file)
             prepare_log(self.messages_file)
-        except SchemaFault:
-            raise
         except Exception as raised:
+            self._sole_use.release()
             raise fault_of(raised) from raised
 
     async def close(self) -> None:
@@ -90,10 +92,13 @@ class Store:
             await self.messages.flush()
         except StoreFault:
             pass
-        await self._log_writer.stop()
-        self._readers.close()
-        self._log_readers.close()
-        await self._writer.stop()
+        try:
+            await self._log_writer.stop()
+            self._readers.close()
+            self._log_readers.close()
+            await self._writer.stop()
+        finally:
+            self._sole_use.release()
 
     async def backup(self, target: Path) -> None:
         """A consistent copy of the main file while everything goes on; raises FileExistsError."""

@@ -123,6 +123,6 @@ class Door:
 
 
 def _is_missing(resource: IResource) -> bool:
-    """Whether this is Twisted's own page for a path that a resource does not have."""
+    """Whether this is Twisted's own page for a path that a resource does not have, the old one or that of ``twisted.web.pages``."""
     own = isinstance(resource, Resource) and type(resource).__module__.startswith("twisted.web.")
-    return own and getattr(resource, "code", None) == 404
+    return own and 404 in (getattr(resource, "code", None), getattr(resource, "_code", None))

@@ -51,9 +51,14 @@ class ApiRequest(Request):
             return
         if not self.too_large:
             self.too_large = True
-            self.content = BytesIO()
+            self._forget_body()
         if self.received > CUT:
             self._cut()
+
+    def _forget_body(self) -> None:
+        content: Any = self.content
+        content.close()
+        self.content = BytesIO()
 
     def _cut(self) -> None:
         """Say why, and close: nobody reads on."""

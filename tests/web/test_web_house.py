@@ -10,6 +10,7 @@ import pytest
 from api_wire import Wire
 from fake_rooms import NOW, FakeAlert, FakeHouse
 from prometheus_client.parser import text_string_to_metric_families
+from twisted.web.pages import notFound
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
@@ -176,6 +177,7 @@ def page(house: FakeHouse) -> Page:
     page = Page()
     branch = Resource()  # type: ignore[no-untyped-call]
     branch.putChild(b"leaf", Page())
+    branch.putChild(b"gone", notFound())
     house.plugins.web = {"demo/page": page, "demo/page/deep/er": Page(), "tree/root": branch}
     return page
 
@@ -215,7 +217,14 @@ def test_resource_of_a_plugin_may_answer_later(api: Wire, page: Page, house: Fak
 
 @pytest.mark.parametrize(
     "path",
-    ["/plugins/demo", "/plugins/demo/pages", "/plugins/other/page", "/plugins/tree/root/no", "/plugins/tree/root"],
+    [
+        "/plugins/demo",
+        "/plugins/demo/pages",
+        "/plugins/other/page",
+        "/plugins/tree/root/gone",
+        "/plugins/tree/root/no",
+        "/plugins/tree/root",
+    ],
 )
 def test_what_a_plugin_does_not_have_is_not_found(api: Wire, page: Page, path: str) -> None:
     answer = api.ask("GET", path)
