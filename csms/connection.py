@@ -226,27 +226,27 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
 
     def dataReceived(self, data: bytes) -> None:
         """The short way for the usual case, one whole plain text frame and nothing else; all else goes Autobahn's way."""
-        if self._between_messages() and self.station is not None:
-            payload = frames.whole_text(data, self.gate.limits.max_message)
-            if payload is not None:
-                self._heard(self.station, payload)
-                return
-        super().dataReceived(data)
-
-    def _between_messages(self) -> bool:
-        """Whether Autobahn holds nothing back: no byte, no begun frame, no begun message."""
-        return (
-            self.plain
+        station = self.station
+        # Only between messages: Autobahn holds no byte, no begun frame and no begun message back.
+        if (
+            station is not None
+            and self.plain
             and self.state == self.STATE_OPEN
             and not self.data
             and self.current_frame is None
             and not self.inside_message
-        )
+        ):
+            payload = frames.whole_text(data, self.gate.limits.max_message)
+            if payload is not None:
+                self._heard(station, payload)
+                return
+        super().dataReceived(data)
 
     def _heard(self, station: Station, payload: bytes) -> None:
-        self.gate.logged(station.id, "in", payload)
+        gate = self.gate
+        gate.logged(station.id, "in", payload)
         station.receive(payload)
-        self.gate.seen(station)
+        gate.seen(station)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         """One message; OCPP-J speaks text only."""

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.internet import defer
 from twisted.internet.interfaces import IReactorTime
@@ -42,8 +42,7 @@ def not_connected(station: str) -> CommandFailed:
     return CommandFailed(CommandState.FAILED, "NotConnected", f"station {station} is not connected")
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What answers a call: a payload, an error, or nothing at all (the station repeats); and the news to tell once it is sent."""
 
     payload: Payload | None = None
@@ -76,7 +75,11 @@ class Station:
         call_timeout_s: float,
     ) -> None:
         self.ref = ref
+        self.id = ref.id
+        """The identity from the URL."""
         self.dialect = dialect
+        self.protocol = dialect.protocol
+        """The negotiated subprotocol, such as ``ocpp2.0.1``."""
         self.fence = fence
         self.peer_address = peer_address
         self.accepted = False
@@ -96,21 +99,11 @@ class Station:
         self._timeout_s = call_timeout_s
         self._peer = Peer(dialect.protocol)
         self._inbox: deque[Call] = deque()
-        self._busy = False
+        self._answering: Call | None = None
         self._held = False
         self._turn = defer.DeferredLock()
         self._waiting: defer.Deferred[Result | Failure] | None = None
         self._ids = count(1)
-
-    @property
-    def id(self) -> str:
-        """The identity from the URL."""
-        return self.ref.id
-
-    @property
-    def protocol(self) -> str:
-        """The negotiated subprotocol, such as ``ocpp2.0.1``."""
-        return self.dialect.protocol
 
     def became(self, **facts: str) -> None:
         """The station told something about itself at boot: vendor, model, firmware."""
@@ -125,7 +118,7 @@ class Station:
         match received:
             case Call():
                 self._inbox.append(received)
-                if not self._busy:
+                if self._answering is None:
                     self._next()
                 elif len(self._inbox) > INBOX_HIGH and not self._held:
                     self._held = True
@@ -142,36 +135,33 @@ class Station:
 
     def _next(self) -> None:
         """Answer calls until one has to wait or none is left; a loop, so that a long inbox needs no deep stack."""
-        while self._inbox and not self._busy and not self.lost:
-            call = self._inbox.popleft()
-            self._busy = True
-            run_now(
-                self._answer(self, call),
-                lambda reply, call=call: self._answered(call, reply),  # type: ignore[misc]
-                lambda fault, call=call: self._broke(call, fault),  # type: ignore[misc]
-            )
+        while self._inbox and self._answering is None and not self.lost:
+            self._answering = call = self._inbox.popleft()
+            run_now(self._answer(self, call), self._answered, self._broke)
         if self._held and len(self._inbox) < INBOX_LOW:
             self._held = False
             self._hold(False)
 
-    def _answered(self, call: Call, reply: Reply) -> None:
-        if not self.lost:
+    def _answered(self, reply: Reply) -> None:
+        call = self._answering
+        if call is not None and not self.lost:
             if reply.error is not None:
                 self._write(self._peer.refuse(call, reply.error))
             elif reply.payload is not None:
                 self._write(self._peer.answer(call, reply.payload))
         for event in reply.events:
             self._tell(event)
-        self._busy = False
+        self._answering = None
         if self._inbox:
             self._next()
 
-    def _broke(self, call: Call, fault: Exception) -> None:
+    def _broke(self, fault: Exception) -> None:
         """The answerer promises not to raise; should it do so, the station is left to repeat and life goes on."""
+        action = self._answering.action if self._answering else ""
         self.log.error(
-            "bug: answering {action} of {station} raised {fault!r}", action=call.action, station=self.id, fault=fault
+            "bug: answering {action} of {station} raised {fault!r}", action=action, station=self.id, fault=fault
         )
-        self._busy = False
+        self._answering = None
         self._next()
 
     # Going out

@@ -131,6 +131,8 @@ class Commands:
 
     def on_event(self, event: object) -> None:
         """News: may be the effect of a command that waits for it."""
+        if not self._watches:
+            return
         for watch in [one for one in self._watches.values() if one.effect.seen(event)]:
             self._unwatch(watch.record.id)
             run_guarded(lambda watch=watch: self._close(watch.record, CommandState.EFFECTIVE), self.log)  # type: ignore[misc]

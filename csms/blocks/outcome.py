@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from csms.ocpp.dialect import Payload
 from csms.ocpp.rpc import Call
 from csms.stations import Station
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """How a request came: the call as it stood on the wire, and when (aware UTC)."""
 
     call: Call
@@ -35,8 +33,7 @@ class Received:
         return self.call.body
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """An answer that may leave now, because what it promises is committed; and the news that follow from it."""
 
     answer: Any
