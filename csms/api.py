@@ -6,13 +6,27 @@ A plugin is a class with an optional nested frozen dataclass ``Settings``, built
 
 from __future__ import annotations
 
-from csms.config import Amount, Duration, NotToml, Positions, Problem, SiteFileError, key_text, parsed, read_toml
+from csms.config import (
+    Amount,
+    ChannelSettings,
+    Duration,
+    NotToml,
+    Positions,
+    Problem,
+    SiteFileError,
+    key_text,
+    parsed,
+    read_toml,
+)
 from csms.facade import (
     Action,
     ActionRegistry,
+    Channel,
+    ChannelRegistry,
     ConditionRegistry,
     Csms,
     EventRegistry,
+    Notifier,
     PluginFailed,
     PresetRegistry,
     QuestionKind,
@@ -72,6 +86,7 @@ from csms.model.commands import (
 from csms.model.data_transfer import DataTransfer
 from csms.model.metering import MeterValue, MeterValuesReceived, Reading, SampledValue
 from csms.model.monitoring import AlertGap, AlertReceived, EventData, Notice, NoticeReceived
+from csms.model.notifications import DeliveryFailed, Notification, NotificationUndelivered, NotifyFailed
 from csms.model.provisioning import (
     BootDecision,
     BootNotification,
@@ -134,6 +149,9 @@ __all__ = [
     "BootStatus",
     "CallReceived",
     "ChangeAvailability",
+    "Channel",
+    "ChannelRegistry",
+    "ChannelSettings",
     "ClearCache",
     "CommandAnswer",
     "CommandClosed",
@@ -147,6 +165,7 @@ __all__ = [
     "Consumption",
     "Csms",
     "DataTransfer",
+    "DeliveryFailed",
     "Duration",
     "EventData",
     "EventRegistry",
@@ -162,6 +181,10 @@ __all__ = [
     "NotToml",
     "Notice",
     "NoticeReceived",
+    "Notification",
+    "NotificationUndelivered",
+    "Notifier",
+    "NotifyFailed",
     "PluginFailed",
     "Positions",
     "PresetRegistry",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import fields
@@ -15,6 +16,7 @@ from csms.settings import (
     TABLES,
     Amount,
     Api,
+    ChannelSettings,
     Database,
     Duration,
     Plugins,
@@ -31,6 +33,7 @@ from csms.toml_positions import Positions
 __all__ = [
     "Amount",
     "Api",
+    "ChannelSettings",
     "Database",
     "Duration",
     "NotToml",
@@ -66,14 +69,14 @@ def load_site(path: Path | None, *, folder: Path | None = None) -> Site:
         return Site(folder=folder or Path.cwd())
     text = _text_of(path)
     document = _document(path, text)
-    tables = _plugin_tables(document.get("plugins"))
     origin: dict[str, Any] = {
         "file": path,
         "folder": folder or path.resolve().parent,
-        "plugin_tables": tables,
+        "plugin_tables": _plugin_tables(document.get("plugins")),
         "text": text,
     }
     reader = SettingsReader(Site(**origin))
+    origin["notify_tables"] = _notify_tables(document.pop("notify", {}), reader)
     read = {name: _table(name, value, reader) for name, value in document.items()}
     reader.done()
     return Site(**read, **origin)
@@ -115,6 +118,22 @@ def _plugin_tables(plugins: object) -> dict[str, dict[str, Any]]:
     return {name: value for name, value in plugins.items() if isinstance(value, dict) and name not in _PLUGIN_KEYS}
 
 
+def _notify_tables(notify: object, reader: SettingsReader) -> dict[str, dict[str, Any]]:
+    """The ``[notify.<name>]`` tables; what is in them is read when the plugins have told their kinds of channel."""
+    if not isinstance(notify, dict):
+        reader.mistake(("notify",), "each channel is a table of its own", "write [notify.ops]")
+        return {}
+    found = {}
+    for name, table in notify.items():
+        if not isinstance(table, dict):
+            reader.mistake(("notify", name), "a channel is a table", f"write [notify.{name}] with kind = ...")
+        elif not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name, re.ASCII):
+            reader.mistake(("notify", name), "a channel's name is letters, digits, - and _", "such as [notify.ops]")
+        else:
+            found[name] = table
+    return found
+
+
 def _without_plugin_tables(plugins: Mapping[str, Any], reader: SettingsReader) -> dict[str, Any]:
     """The keys of ``[plugins]`` itself; a plugin's settings are one table, not a list of them."""
     kept = {}
@@ -151,11 +170,11 @@ def _stranger(name: str, value: object) -> tuple[str, str]:
         home = _home(name)
         cure = f"move it to [{home}]" if home else "put it into one of the tables: " + ", ".join(TABLES)
         return "this key stands outside of all tables", cure
-    cure = meant(name, [*TABLES, *DEFAULT_PLUGINS], "the tables are: ")
+    cure = meant(name, [*TABLES, "notify", *DEFAULT_PLUGINS], "the tables are: ")
     plugin = next((plugin for plugin in DEFAULT_PLUGINS if cure == f"did you mean {plugin}?"), None)
     if plugin:
         return "this table is not known", f"did you mean [plugins.{plugin}]?"
-    return "this table is not known", meant(name, TABLES, "the tables are: ")
+    return "this table is not known", meant(name, [*TABLES, "notify"], "the tables are: ")
 
 
 def _home(key: str) -> str:
@@ -211,6 +230,8 @@ def site_schema() -> dict[str, Any]:
     """A JSON Schema of the site file, for editors; plugins' own tables are open."""
     tables = {name: adapter(kind).json_schema() for name, kind in TABLES.items()}
     tables["plugins"]["additionalProperties"] = {"type": "object"}
+    channel = adapter(ChannelSettings).json_schema()
+    tables["notify"] = {"type": "object", "additionalProperties": {**channel, "additionalProperties": True}}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "csms site file",

@@ -10,18 +10,23 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime, IStreamClientEndpoint
 from twisted.logger import Logger
+from twisted.web.iweb import IAgent
 from twisted.web.resource import IResource
 
 from csms.model.authorization import IdToken, TokenRecord
 from csms.model.availability import ConnectorRecord
 from csms.model.billing import Bill
 from csms.model.commands import CommandRecord
+from csms.model.notifications import Notification
 from csms.model.station import StationRecord, StationRef
 from csms.model.transactions import Transaction
+from csms.settings import ChannelSettings
+
+S = TypeVar("S", bound=ChannelSettings)
 
 
 class Readers(Protocol):
@@ -76,9 +81,33 @@ class Consult(Protocol):
     async def __call__(self, plugin: str, hook: str, timeout_s: float, **question: Any) -> Any: ...
 
 
+class Notifier(Protocol):
+    """Tells people something over a channel of the site file (``[notify.<name>]``).
+
+    Durable when it returns. False: it need not be told (again), because its ``key`` (the caller's own name for this one) was taken before, the
+    same text went to the channel less than ``once_s`` seconds ago, or the channel wants only graver ones. Raises NotifyFailed.
+    """
+
+    async def __call__(
+        self,
+        channel: str,
+        text: str,
+        *,
+        level: str = "info",
+        title: str = "",
+        once_s: float | None = None,
+        key: str = "",
+        station: str = "",
+        data: Mapping[str, object] | None = None,
+    ) -> bool: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Csms:
     """The facade. ``now`` is aware UTC; ``clock`` is for timers only; ``folder`` is where relative paths of the site file start.
+
+    ``notify`` tells people something, ``channels`` are the kinds of the channels there are, by name; ``agent`` makes HTTP requests,
+    and ``dial`` gives the endpoint of a Twisted description such as ``tcp:host=mail.example.org:port=587``.
 
     ``keep`` and ``kept`` store small texts of the plugin that outlive a restart; ``take`` stores a text only if the key is new and says
     whether it was (single use, once-only). ``keep_all`` stores and forgets (None) many in one transaction; ``kept_under`` finds all whose
@@ -114,6 +143,10 @@ class Csms:
     events: Callable[[], Mapping[str, type]]
     questions: Callable[[], Mapping[str, QuestionKind]]
     presets: Callable[[], Sequence[Traversable]]
+    notify: Notifier
+    channels: Callable[[], Mapping[str, str]]
+    agent: IAgent
+    dial: Callable[[str], IStreamClientEndpoint]
 
     def later(self, seconds: float, call: Callable[[], Awaitable[Any] | None]) -> IDelayedCall:
         """Run something once, after so many seconds; faults are logged with the plugin's name."""
@@ -171,6 +204,47 @@ class ConditionRegistry:
     def __call__(self, name: str, function: Callable[..., Any]) -> None:
         """Offer one function; it must be pure and quick."""
         self.found[name] = function
+
+
+class Channel(Protocol):
+    """One target of notifications."""
+
+    async def deliver(self, notification: Notification) -> None:
+        """Make one try: return once the target has it for certain, raise DeliveryFailed if not. The caller has the deadline and tries again."""
+
+    async def close(self) -> None:
+        """The channel is no longer wanted; nothing is being delivered."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelKind:
+    """A kind of channel that ``[notify.<name>]`` tables may name."""
+
+    plugin: str
+    name: str
+    settings: type[ChannelSettings]
+    open: Callable[[str, Any], Channel]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenChannel:
+    """One channel of the site file."""
+
+    name: str
+    settings: ChannelSettings
+    channel: Channel
+
+
+@dataclass(slots=True)
+class ChannelRegistry:
+    """Collects kinds of channels."""
+
+    plugin: str
+    found: dict[str, ChannelKind] = field(default_factory=dict)
+
+    def __call__(self, kind: str, settings: type[S], open: Callable[[str, S], Channel]) -> None:
+        """Offer one kind; ``settings`` is a frozen dataclass below ChannelSettings, ``open(name, settings)`` connects to nothing yet."""
+        self.found[kind] = ChannelKind(self.plugin, kind, settings, open)
 
 
 @dataclass(slots=True)

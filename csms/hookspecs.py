@@ -31,6 +31,7 @@ from csms.model.transactions import Transaction
 if TYPE_CHECKING:
     from csms.facade import (
         ActionRegistry,
+        ChannelRegistry,
         ConditionRegistry,
         EventRegistry,
         PresetRegistry,
@@ -61,6 +62,7 @@ DECISIONS = (
 NEWS = ("on_event",)
 REGISTRATIONS = (
     "register_actions",
+    "register_channels",
     "register_conditions",
     "register_events",
     "register_questions",
@@ -133,6 +135,10 @@ class CsmsHooks:
     @hookspec
     def register_actions(self, register: ActionRegistry) -> None:
         """Offer actions to flow rules: ``register(name, run, idempotent=...)``."""
+
+    @hookspec
+    def register_channels(self, register: ChannelRegistry) -> None:
+        """Offer kinds of channels for notifications: ``register(kind, settings, open)``; ``[notify.<name>]`` tables name them."""
 
     @hookspec
     def register_conditions(self, register: ConditionRegistry) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from twisted.internet import task
@@ -17,6 +18,7 @@ from csms.blocks.commands import Commands
 from csms.blocks.deliveries import DeliveryRules
 from csms.blocks.evidence import EvidenceBlock
 from csms.blocks.monitoring import Monitoring
+from csms.blocks.notifications import LOG_KIND, LOG_SETTINGS, LogChannel, Notifications
 from csms.blocks.outcome import Handler
 from csms.blocks.people import People
 from csms.blocks.presence import Presence
@@ -26,7 +28,7 @@ from csms.blocks.transactions import Transactions
 from csms.config import Site
 from csms.connection import SHUTDOWN, StationGate
 from csms.evidence import MeterRules
-from csms.facade import Csms
+from csms.facade import Csms, Notifier, OpenChannel
 from csms.hooks import Hooks
 from csms.model.authorization import Authorize, IdToken, TokenRecord
 from csms.model.availability import ConnectorRecord, StatusNotification
@@ -43,6 +45,7 @@ from csms.ocpp.dialect import Dialect
 from csms.ocpp.strict_json import loads
 from csms.ocpp.v16 import DIALECT as V16
 from csms.ocpp.v201 import DIALECT as V201
+from csms.outgoing import dialled, http_agent
 from csms.plugins import PluginHost
 from csms.running import run_guarded
 from csms.socket_care import Limits
@@ -122,10 +125,19 @@ class House:
         self.reactor = reactor
         self.now = now
         self.metrics = Metrics()
+        self.agent = http_agent(reactor)
         self.hooks = Hooks(reactor, site.plugins.timeout.total_seconds(), self.metrics.plugin_fault)
         self.store = store or Store(site.database_file, reactor, committed=self.metrics.commit)
         self.switchboard = Switchboard(self.store, now)
-        self.plugins = PluginHost(site, self.hooks, reactor)
+        self.notifications = Notifications(self.store, reactor, now, self.tell, self.metrics.notification, site.site.id)
+        self.plugins = PluginHost(
+            site,
+            self.hooks,
+            reactor,
+            own_kinds={LOG_KIND.name: LOG_KIND},
+            own_channels={"log": OpenChannel("log", LOG_SETTINGS, LogChannel())},
+            use_channels=self.notifications.use,
+        )
         self.provisioning = Provisioning(self.hooks, self.store, self.switchboard, _boot_policy(site), now)
         self.authorization = AuthorizationBlock(self.hooks, self.store, now)
         self.availability = Availability(self.hooks, self.store, self.switchboard, self.provisioning, reactor, now)
@@ -203,6 +215,10 @@ class House:
             events=lambda: self.plugins.events,
             questions=lambda: self.plugins.questions,
             presets=lambda: self.plugins.presets,
+            notify=self._notifier(plugin),
+            channels=lambda: {name: one.settings.kind for name, one in self.plugins.channels.items()},
+            agent=self.agent,
+            dial=partial(dialled, self.reactor),
         )
 
     async def _ask(self, name: str, question: object) -> Mapping[str, Any] | None:
@@ -211,6 +227,32 @@ class House:
 
     async def _consult(self, plugin: str, hook: str, timeout_s: float, **question: Any) -> Any:
         return await self.hooks.consult(plugin, hook, timeout_s, question)
+
+    def _notifier(self, plugin: str) -> Notifier:
+        async def notify(
+            channel: str,
+            text: str,
+            *,
+            level: str = "info",
+            title: str = "",
+            once_s: float | None = None,
+            key: str = "",
+            station: str = "",
+            data: Mapping[str, object] | None = None,
+        ) -> bool:
+            return await self.notifications.notify(
+                channel,
+                text,
+                level=level,
+                title=title,
+                once_s=once_s,
+                key=f"{plugin}:{key}" if key else "",
+                station=station,
+                origin=plugin,
+                data=data,
+            )
+
+        return notify
 
     def gate(self) -> StationGate:
         """What each station's socket is given."""
@@ -245,6 +287,7 @@ class House:
             site_of=lambda station: self.site.site.id,
             stations=self.provisioning,
             commands=self.commands,
+            notifications=self.notifications,
             switchboard=self.switchboard,
             readings=readings,
             plugins=self.plugins,
@@ -258,6 +301,7 @@ class House:
         await self.store.open()
         await self.commands.recover()
         await self.plugins.start()
+        self.notifications.start()
         self.presence.start()
         self.billing.start()
         if self.site.database.messages:
@@ -276,6 +320,7 @@ class House:
             self._pruning.stop()
         await self.presence.stop()
         await self.plugins.stop()
+        await self.notifications.stop()
         await self.store.close()
 
 

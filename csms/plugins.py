@@ -1,4 +1,4 @@
-"""Finds, configures, orders and registers plugins.
+"""Finds plugins and keeps the set of them that is at work.
 
 A plugin is named in the site file: an entry point of the group ``csms``, or a single local file such as ``./night.py``. Its class may nest a frozen
 dataclass ``Settings``, filled from ``[plugins.<name>]``. Every mistake is a ``SiteFileError`` before anything starts; pluggy checks each hook
@@ -7,108 +7,93 @@ implementation against the hook page, so that a misspelt hook is an error and no
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import inspect
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-import pluggy
 from twisted.internet import defer
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.web.resource import IResource
 
-from csms import hookspecs
-from csms.config import SettingsReader, Site, SiteFileError
-from csms.facade import (
-    Action,
-    ActionRegistry,
-    ConditionRegistry,
-    Csms,
-    EventRegistry,
-    PresetRegistry,
-    QuestionKind,
-    QuestionRegistry,
-    WebRegistry,
-)
-from csms.hooks import Breaker, Hooks, Implementation
+from csms.config import SettingsReader, Site
+from csms.facade import Action, ChannelKind, Csms, OpenChannel, QuestionKind
+from csms.hooks import Hooks
+from csms.plugin_set import GROUP, Found, Loaded, PluginSet, SetBuilder, in_order
 
-GROUP = "csms"
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A plugin class before it is built."""
-
-    name: str
-    kind: type
-    version: str
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A running plugin."""
-
-    found: Found
-    instance: Any
-    hooks: tuple[str, ...]
-    breaker: Breaker
+CHANNEL_PLUGIN = "notify_"
+"""A kind of channel ``x`` that no enabled plugin offers is looked for in an installed plugin ``notify_x``."""
 
 
 class PluginHost:
-    """The plugins of one site, in the order of its site file."""
+    """The plugins of one site, in the order of its site file; ``own_kinds`` and ``own_channels`` are the core's."""
 
     log = Logger()
 
-    def __init__(self, site: Site, hooks: Hooks, clock: IReactorTime) -> None:
+    def __init__(
+        self,
+        site: Site,
+        hooks: Hooks,
+        clock: IReactorTime,
+        *,
+        own_kinds: Mapping[str, ChannelKind] | None = None,
+        own_channels: Mapping[str, OpenChannel] | None = None,
+        use_channels: Callable[[Mapping[str, OpenChannel]], None] = lambda channels: None,
+    ) -> None:
         self._site = site
         self._hooks = hooks
         self._clock = clock
-        self._manager = pluggy.PluginManager(GROUP)
-        self._manager.add_hookspecs(hookspecs.CsmsHooks)
-        self.loaded: list[Loaded] = []
-        self.actions: dict[str, Action] = {}
-        self.conditions: dict[str, Callable[..., Any]] = {}
-        self.events: dict[str, type] = {}
-        self.questions: dict[str, QuestionKind] = {}
-        self.presets: list[Traversable] = []
-        self.web: dict[str, IResource] = {}
+        self._own_kinds = own_kinds or {}
+        self._own_channels = own_channels or {}
+        self._use_channels = use_channels
+        self._set = PluginSet()
+        self._offered = self._set
 
     def load(self, facade: Callable[[str], Csms]) -> None:
         """Build every enabled plugin and resolve the hook chains; raises SiteFileError with all mistakes at once."""
         reader = SettingsReader(self._site)
-        wanted = [(name, found) for name in self._site.plugins.enabled if (found := find(name, self._site, reader))]
-        settings = {name: _settings(found, reader) for name, found in wanted}
-        self._look_for_slips([found.name for _, found in wanted], reader)
+        builder = self._build(self._site, reader, facade)
         reader.done()
-        for name, found in wanted:
-            try:
-                self._register(found, build(found, settings[name], facade(found.name)))
-            except SiteFileError as wrong:
-                reader.problems += wrong.problems
-            except Exception as fault:
-                reader.mistake(
-                    ("plugins", found.name), f"plugin {found.name} cannot start: {fault}", "see its documentation"
-                )
-        self._check(reader)
-        reader.done()
-        for plugin in self.loaded:
-            self._registrations(plugin)
-        for plugin in self.loaded:
-            self._prepare(plugin, reader)
-        reader.done()
-        self._resolve()
+        self._take_over(self._site, builder.made)
 
-    def _look_for_slips(self, names: list[str], reader: SettingsReader) -> None:
+    def _build(self, site: Site, reader: SettingsReader, facade: Callable[[str], Csms]) -> SetBuilder:
+        known = [name.removeprefix(CHANNEL_PLUGIN) for name in installed() if name.startswith(CHANNEL_PLUGIN)]
+        builder = SetBuilder(site, reader, facade, self._clock, self._set, self._own_kinds, self._own_channels, known)
+        wanted = [found for name in wanted_plugins(site) if (found := find(name, site, reader, self.loaded))]
+        self._look_for_slips(site, [found.name for found in wanted], reader)
+        for found in wanted:
+            before = len(reader.problems)
+            settings = _settings(found, reader)
+            if len(reader.problems) == before:
+                builder.add(found, settings)
+        builder.open_channels()
+        self._offered = builder.made
+        try:
+            builder.prepare()
+        finally:
+            self._offered = self._set
+        return builder
+
+    def _take_over(self, site: Site, made: PluginSet) -> None:
+        for plugin in made.loaded:
+            plugin.breaker.limit = site.plugins.breaker_faults
+            plugin.breaker.pause_s = site.plugins.breaker_pause.total_seconds()
+        self._site = site
+        self._set = self._offered = made
+        self._hooks.timeout_s = site.plugins.timeout.total_seconds()
+        self._hooks.resolve(made.chains())
+        self._use_channels(made.channels)
+
+    def _look_for_slips(self, site: Site, names: list[str], reader: SettingsReader) -> None:
         """A table of settings that no enabled plugin reads is a slip of the pen, or kept for a plugin that is switched off."""
-        for table in self._site.plugin_tables:
+        for table in site.plugin_tables:
             close = get_close_matches(table, names, 1)
             if table in names:
                 continue
@@ -118,68 +103,6 @@ class PluginHost:
                 )
             else:
                 self.log.warn("[plugins.{table}] is not read: no enabled plugin is called so", table=table)
-
-    def _register(self, found: Found, instance: Any) -> None:
-        self._manager.register(instance, name=found.name)
-        callers = self._manager.get_hookcallers(instance) or []
-        breaker = Breaker(
-            self._clock,
-            self._site.plugins.breaker_faults,
-            self._site.plugins.breaker_pause.total_seconds(),
-        )
-        self.loaded.append(Loaded(found, instance, tuple(sorted(caller.name for caller in callers)), breaker))
-
-    def _check(self, reader: SettingsReader) -> None:
-        known = [*hookspecs.DECISIONS, *hookspecs.NEWS, *hookspecs.REGISTRATIONS]
-        for plugin in self.loaded:
-            for hook in plugin.hooks:
-                if hook not in known:
-                    close = get_close_matches(hook, known, 1)
-                    cure = f"did you mean {close[0]}?" if close else f"the hooks are: {', '.join(known)}"
-                    reader.mistake(
-                        ("plugins", plugin.found.name), f"plugin {plugin.found.name}: no hook is called {hook}", cure
-                    )
-
-    def _resolve(self) -> None:
-        chains: dict[str, list[Implementation]] = {name: [] for name in (*hookspecs.DECISIONS, *hookspecs.NEWS)}
-        for plugin in self.loaded:
-            for hook in plugin.hooks:
-                if hook in chains:
-                    chains[hook].append(_implementation(plugin, hook))
-        self._hooks.resolve(chains)
-
-    def _prepare(self, plugin: Loaded, reader: SettingsReader) -> None:
-        """A plugin that reads files of its own does it here, when all others have said what they offer."""
-        prepare = getattr(plugin.instance, "prepare", None)
-        name = plugin.found.name
-        try:
-            if prepare is not None:
-                prepare()
-        except SiteFileError as wrong:
-            reader.problems += wrong.problems
-        except Exception as fault:
-            reader.mistake(("plugins", name), f"plugin {name} cannot start: {fault}", "see its documentation")
-
-    def _registrations(self, plugin: Loaded) -> None:
-        name, instance = plugin.found.name, plugin.instance
-        actions, conditions, web = ActionRegistry(name), ConditionRegistry(name), WebRegistry(name)
-        events, questions, presets = EventRegistry(name), QuestionRegistry(name), PresetRegistry(name)
-        for hook, registry in (
-            ("register_actions", actions),
-            ("register_conditions", conditions),
-            ("register_events", events),
-            ("register_questions", questions),
-            ("register_presets", presets),
-            ("register_web", web),
-        ):
-            if hook in plugin.hooks:
-                getattr(instance, hook)(registry)
-        self.actions |= actions.found
-        self.conditions |= conditions.found
-        self.events |= events.found
-        self.questions |= questions.found
-        self.presets += presets.found
-        self.web |= web.found
 
     async def start(self) -> None:
         """Run every plugin's own ``start``; one that fails is passed over and said so."""
@@ -202,21 +125,49 @@ class PluginHost:
                     "plugin {plugin} failed to {method}: {fault}", plugin=plugin.found.name, method=method, fault=fault
                 )
 
+    @property
+    def loaded(self) -> list[Loaded]:
+        """The plugins at work, in order."""
+        return self._set.loaded
+
+    @property
+    def actions(self) -> Mapping[str, Action]:
+        """What rules can do, by ``<plugin>.<name>``."""
+        return self._offered.actions
+
+    @property
+    def conditions(self) -> Mapping[str, Callable[..., Any]]:
+        """The functions of expressions that plugins add, by name."""
+        return self._offered.conditions
+
+    @property
+    def events(self) -> Mapping[str, type]:
+        """The kinds of news that plugins offer to rules, by ``<plugin>.<name>``."""
+        return self._offered.events
+
+    @property
+    def questions(self) -> Mapping[str, QuestionKind]:
+        """The questions that plugins offer to rules, by ``<plugin>.<name>``."""
+        return self._offered.questions
+
+    @property
+    def presets(self) -> Sequence[Traversable]:
+        """Folders of plugins with presets for rules."""
+        return self._offered.presets
+
+    @property
+    def web(self) -> Mapping[str, IResource]:
+        """The web resources of plugins, by ``<plugin>/<path>``."""
+        return self._set.web
+
+    @property
+    def channels(self) -> Mapping[str, OpenChannel]:
+        """The channels of notifications, by name."""
+        return self._offered.channels
+
     def report(self) -> list[dict[str, Any]]:
         """What ``csms plugins`` shows, in order."""
-        return [
-            {
-                "name": plugin.found.name,
-                "version": plugin.found.version,
-                "source": plugin.found.source,
-                "order": order,
-                "hooks": list(plugin.hooks),
-                "state": "passed over" if plugin.breaker.open else "faulty" if plugin.breaker.faults else "well",
-                "faults": plugin.breaker.total,
-                "last_fault": plugin.breaker.last_fault,
-            }
-            for order, plugin in enumerate(self.loaded, 1)
-        ]
+        return in_order(self.loaded)
 
 
 def installed() -> Mapping[str, EntryPoint]:
@@ -224,12 +175,20 @@ def installed() -> Mapping[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=GROUP)}
 
 
-def find(name: str, site: Site, reader: SettingsReader) -> Found | None:
+def wanted_plugins(site: Site) -> list[str]:
+    """The enabled plugins in order, and behind them those whose kinds of channel are used."""
+    kinds = {str(table.get("kind")) for table in site.notify_tables.values()}
+    more = sorted(f"{CHANNEL_PLUGIN}{kind}" for kind in kinds)
+    known = installed() if more else {}
+    return [*site.plugins.enabled, *(one for one in more if one in known and one not in site.plugins.enabled)]
+
+
+def find(name: str, site: Site, reader: SettingsReader, before: Iterable[Loaded] = ()) -> Found | None:
     """The class behind a name of the site file; a mistake is noted with the reader, and None given."""
     where = ("plugins", "enabled")
     try:
         if name.endswith(".py"):
-            return _from_file(name, site.folder)
+            return _from_file(name, site.folder, before)
         point = installed().get(name)
         if point is None:
             close = get_close_matches(name, installed(), 1)
@@ -243,11 +202,16 @@ def find(name: str, site: Site, reader: SettingsReader) -> Found | None:
         return None
 
 
-def _from_file(name: str, folder: Path) -> Found:
+def _from_file(name: str, folder: Path, before: Iterable[Loaded]) -> Found:
+    """The one class with hooks in a file; the file is run again only when its text has changed."""
     path = (folder / name).resolve()
     spec = importlib.util.spec_from_file_location(f"csms_local_{path.stem}", path)
     if spec is None or spec.loader is None or not path.is_file():
         raise FileNotFoundError(f"{path} is not there")
+    stamp = hashlib.sha256(path.read_bytes()).hexdigest()
+    for one in before:
+        if (one.found.source, one.found.stamp) == (str(path), stamp):
+            return one.found
     module = importlib.util.module_from_spec(spec)
     # A dataclass with annotations as text looks its module up by name while it is made.
     sys.modules[spec.name] = module
@@ -256,7 +220,7 @@ def _from_file(name: str, folder: Path) -> Found:
     plugins = [one for one in kinds if _hook_names(one)]
     if len(plugins) != 1:
         raise ValueError(f"{path.name} has {len(plugins)} classes with hooks, one is wanted")
-    return Found(path.stem, plugins[0], getattr(module, "__version__", ""), str(path))
+    return Found(path.stem, plugins[0], getattr(module, "__version__", ""), str(path), stamp)
 
 
 def _hook_names(kind: type) -> list[str]:
@@ -266,41 +230,6 @@ def _hook_names(kind: type) -> list[str]:
 def _settings(found: Found, reader: SettingsReader) -> Any:
     kind = getattr(found.kind, "Settings", None)
     return reader.read(kind, found.name)
-
-
-def check_settings(site: Site) -> None:
-    """Find every enabled plugin and read its settings and the files they name, without starting anything.
-
-    A plugin class may have a static ``check(settings, folder)`` that reads its files. Raises SiteFileError with all mistakes.
-    """
-    reader = SettingsReader(site)
-    for name in site.plugins.enabled:
-        found = find(name, site, reader)
-        if found is not None:
-            _check_files(found, _settings(found, reader), site.folder, reader)
-    reader.done()
-
-
-def _check_files(found: Found, settings: Any, folder: Path, reader: SettingsReader) -> None:
-    check = getattr(found.kind, "check", None)
-    if check is None or settings is None:
-        return
-    try:
-        check(settings, folder)
-    except SiteFileError as wrong:
-        reader.problems += wrong.problems
-
-
-def build(found: Found, settings: Any, csms: Csms) -> Any:
-    """An instance of a plugin: ``Plugin(settings, csms)``."""
-    return found.kind(settings, csms)
-
-
-def _implementation(plugin: Loaded, hook: str) -> Implementation:
-    function = getattr(plugin.instance, hook)
-    accepts = tuple(inspect.signature(function).parameters)
-    listens = getattr(plugin.instance, "listens_to", None) if hook == "on_event" else None
-    return Implementation(plugin.found.name, function, accepts, plugin.breaker, listens)
 
 
 async def _within(run: Callable[[], Awaitable[None] | None], timeout_s: float, clock: IReactorTime) -> None:

@@ -37,6 +37,7 @@ __all__ = [
     "Amount",
     "Api",
     "Bills",
+    "ChannelSettings",
     "Database",
     "Duration",
     "Plugins",
@@ -49,6 +50,7 @@ __all__ = [
 ]
 
 OcppVersion = Literal["ocpp2.0.1", "ocpp1.6"]
+Level = Literal["info", "warn", "error"]
 
 DEFAULT_PLUGINS = ("flow_rules", "rfid_list", "app_tokens", "reset_policy", "status_retry", "billing")
 
@@ -137,11 +139,28 @@ class Plugins:
     breaker_pause: TenthOrMore = timedelta(seconds=60)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ChannelSettings:
+    """What every ``[notify.<name>]`` may say; each kind of channel adds its own.
+
+    ``level`` is the mildest that is sent; pauses between tries double from ``retry_after`` up to ``retry_at_most``.
+    """
+
+    kind: Filled
+    level: Level = "info"
+    tries: Count = 10
+    retry_after: SecondOrMore = timedelta(seconds=10)
+    retry_at_most: SecondOrMore = timedelta(hours=1)
+    timeout: TenthOrMore = timedelta(seconds=10)
+    waiting_at_most: Count = 1000
+
+
 @dataclass(frozen=True)
 class Site:
     """A whole site file. ``file`` is None for the embedded default; relative paths start in ``folder``.
 
-    ``plugin_tables`` are the ``[plugins.<name>]`` tables as they were written, and ``text`` is the file's, so that a plugin's mistakes have places.
+    ``plugin_tables`` and ``notify_tables`` are the ``[plugins.<name>]`` and ``[notify.<name>]`` tables as they were written, and ``text`` is the
+    file's, so that mistakes found later have places.
     """
 
     site: SiteInfo = field(default_factory=SiteInfo)
@@ -154,6 +173,7 @@ class Site:
     file: Path | None = None
     folder: Path = field(default_factory=Path.cwd)
     plugin_tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    notify_tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     text: str = field(default="", repr=False)
 
     @property

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet import defer, endpoints
+from twisted.internet import defer, endpoints, task
 from twisted.internet.base import ReactorBase
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
@@ -158,6 +158,11 @@ def makeService(options: Mapping[str, Any]) -> CsmsService:
         return CsmsService(load_site(Path(given) if given else find_site_file()), reactor)
     except SiteFileError as wrong:
         raise SystemExit(str(wrong)) from None
+
+
+def check_site(path: Path) -> None:
+    """Build everything that a site file asks for and start nothing; raises SiteFileError with every mistake."""
+    House(load_site(path), task.Clock())
 
 
 def run_in_foreground(site: Site) -> int:

@@ -210,6 +210,7 @@ async def make_csms(folder: Path, *, site: str = "", clock: Clock | None = None)
     await house.store.open()
     await house.commands.recover()
     await house.plugins.start()
+    house.notifications.start()
     house.presence.start()
     house.billing.start()
     return csms

@@ -45,11 +45,6 @@ class Billing:
                 per_start=self.per_start,
             )
 
-    @staticmethod
-    def check(settings: Settings, folder: Path) -> None:
-        """Read what the settings name; raises SiteFileError with every mistake."""
-        tariffs_of(settings, folder)
-
     def __init__(self, settings: Settings, csms: Csms) -> None:
         self._csms = csms
         self._zone = ZoneInfo(csms.timezone)

@@ -93,3 +93,44 @@ def test_wrong_settings_have_their_line(tmp_path: Path) -> None:
 def test_settings_of_a_plugin_that_is_not_enabled_are_told_when_it_looks_like_a_slip(tmp_path: Path) -> None:
     said = mistake(tmp_path, "", '[plugins]\nenabled = ["billing"]\n[plugins.biling]\nper_kwh = "1"\n')
     assert "did you mean [plugins.billing]?" in said
+
+
+def test_a_channels_mistakes_have_their_lines_and_cures(tmp_path: Path) -> None:
+    site = (
+        '[notify.a]\nkind = "webhok"\n[notify.b]\n[notify.c]\nkind = "mqtt"\nhost = "x"\nport = "y"\ntopc = "z"\n'
+        '[notify.d]\nkind = "webhook"\nurl = "x"\nsecret = "s3cret"\n[notify.e]\nkind = "pigeon"\n'
+        '[notify.f]\nkind = "email"\nhost = "x"\nsender = "a@b"\nto = ["c@d"]\nca_file = "none.pem"\n'
+    )
+    said = mistake(tmp_path, "", site)
+    for words in (
+        "csms.toml:2:1\n  notify.a.kind: no plugin offers channels of kind webhok\n    did you mean webhook?",
+        "csms.toml:3:1\n  notify.b: a channel has a kind\n    add kind = ..., one of: email, log, mqtt, webhook",
+        "csms.toml:7:1\n  notify.c.port: a whole number is wanted",
+        "csms.toml:8:1\n  notify.c.topc: this key is not known\n    did you mean topic?",
+        "csms.toml:11:1\n  notify.d.url: url is such as",
+        "csms.toml:14:1\n  notify.e.kind: no plugin offers channels of kind pigeon\n    the kinds are: email, log, mqtt, webhook",
+        "csms.toml:15:1\n  notify.f: this channel cannot be opened: ca_file",
+        "7 mistakes",
+    ):
+        assert words in said
+    assert "s3cret" not in said
+
+
+@pytest.mark.parametrize(
+    ("site", "words"),
+    [
+        ("notify = 3\n", "write [notify.ops]"),
+        ('[notify]\nkind = "log"\n', "notify.kind: a channel is a table"),
+        ('[notify."a b"]\nkind = "log"\n', "letters, digits"),
+        ('[[notify.ops]]\nkind = "log"\n', "notify.ops: a channel is a table"),
+        ('[notifi.ops]\nkind = "log"\n', "did you mean notify?"),
+    ],
+)
+def test_what_is_no_channel_is_told(tmp_path: Path, site: str, words: str) -> None:
+    assert words in mistake(tmp_path, "", site)
+
+
+def test_the_plugin_of_a_channel_is_loaded_when_a_table_wants_it(tmp_path: Path) -> None:
+    made = house(tmp_path, "", '[plugins]\nenabled = ["billing"]\n[notify.ops]\nkind = "mqtt"\nhost = "localhost"\n')
+    assert [one["name"] for one in made.plugins.report()] == ["billing", "notify_mqtt"]
+    assert made.notifications.channels() == {"log": "log", "ops": "mqtt"}

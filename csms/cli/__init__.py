@@ -11,6 +11,7 @@ import click
 
 from csms import __version__
 from csms.cli import database, operate, people
+from csms.cli.notify import notify
 from csms.config import Problem, SiteFileError, load_site, write_starter
 
 
@@ -38,11 +39,11 @@ def init(file: Path) -> None:
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 def check(file: Path, as_json: bool) -> None:
     """Read a site file, with its plugins' settings, and tell every mistake in it."""
-    from csms.plugins import check_settings
+    from csms.tap import check_site
 
     problems: tuple[Problem, ...] = ()
     try:
-        check_settings(load_site(file))
+        check_site(file)
     except SiteFileError as wrong:
         problems = wrong.problems
         if not as_json:
@@ -101,5 +102,6 @@ for group in (
     people.key,
     people.audit,
     people.login,
+    notify,
 ):
     main.add_command(group)

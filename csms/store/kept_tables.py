@@ -123,6 +123,25 @@ class Note(Row):
         without_rowid = True
 
 
+class Outbox(Row):
+    """Notifications on their way; ``key`` is the caller's own name for one, ``once`` the text that is not told twice until ``once_until``."""
+
+    id = AutoField()
+    channel = TextField()
+    key = TextField(null=True)
+    notification = TextField()
+    state = TextField()
+    tries = BigIntegerField()
+    due = BigIntegerField()
+    closed_at = BigIntegerField(null=True)
+    error = TextField()
+    once = TextField(null=True)
+    once_until = BigIntegerField(null=True)
+
+    class Meta:
+        indexes = ((("channel", "key"), True), (("channel", "state", "due"), False), (("channel", "once"), False))
+
+
 class MessageChunk(Row):
     """The message log, in a file of its own: what one station and the CSMS said to each other within one flush.
 

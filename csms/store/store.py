@@ -18,6 +18,7 @@ from csms.store.faults import StoreFault, fault_of
 from csms.store.keepsakes import NoteRows, NoticeRows, TelemetryRows
 from csms.store.messages import MessageRows
 from csms.store.monitoring import AlertRows
+from csms.store.notifications import NotificationRows
 from csms.store.people import AuditRows, DoneRows, KeyRows, PersonRows
 from csms.store.presence import PresenceRows
 from csms.store.provisioning import VariableRows
@@ -66,6 +67,7 @@ class Store:
         self.keys = KeyRows(*rows)
         self.audit = AuditRows(*rows)
         self.done_requests = DoneRows(*rows)
+        self.notifications = NotificationRows(*rows)
         self.messages = MessageRows(self._log_readers, self._log_writer, reactor)
 
     async def open(self) -> None:

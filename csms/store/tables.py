@@ -16,7 +16,7 @@ from peewee import (
     TextField,
 )
 
-from csms.store.kept_tables import Alert, AlertGap, AlertMessage, Note, Notice, ReportPart, Telemetry, Variable
+from csms.store.kept_tables import Alert, AlertGap, AlertMessage, Note, Notice, Outbox, ReportPart, Telemetry, Variable
 from csms.store.people_tables import ApiKey, Audit, DoneRequest, Person
 from csms.store.statements import ONE, Row
 
@@ -184,5 +184,6 @@ TABLES: tuple[type[Row], ...] = (
     ApiKey,
     Audit,
     DoneRequest,
+    Outbox,
 )
 """What is in the main file, but for bills."""

@@ -132,6 +132,25 @@ def token_fault(type: str, value: str) -> str:
     return ""
 
 
+# Notifications
+
+
+class NotificationBody(BaseModel):
+    """What to tell over a channel of the site file."""
+
+    model_config = STRICT
+    channel: Annotated[str, Field(min_length=1, max_length=64)]
+    text: Annotated[str, Field(min_length=1, max_length=20000)]
+    level: Literal["info", "warn", "error"] = "info"
+    title: Annotated[str, Field(max_length=200)] = ""
+    station: Annotated[str, Field(max_length=MAX_ID)] = ""
+
+
+def notification_body() -> TypeAdapter[Any]:
+    """The reader of a notification."""
+    return TypeAdapter(NotificationBody)
+
+
 # Calls and commands
 
 

@@ -75,6 +75,7 @@ class Metrics:
         self._errors_in = Tally()
         self._errors_out = Tally()
         self._plugin_faults: dict[tuple[str, str], int] = {}
+        self._notifications: dict[tuple[str, str], int] = {}
         self._requests: dict[tuple[str, int], int] = {}
         self._batches = Spread(BATCH_BOUNDS)
         self._commits = Spread(COMMIT_BOUNDS)
@@ -93,6 +94,11 @@ class Metrics:
         """A plugin raised or was too slow in a hook."""
         key = (plugin, hook)
         self._plugin_faults[key] = self._plugin_faults.get(key, 0) + 1
+
+    def notification(self, channel: str, outcome: str) -> None:
+        """A channel's try ended: ``delivered`` or ``failed``; or a notification was given up (``dead``) or not taken (``refused``)."""
+        key = (channel, outcome)
+        self._notifications[key] = self._notifications.get(key, 0) + 1
 
     def commit(self, rows: int, seconds: float) -> None:
         """The store committed a batch of writes."""
@@ -126,6 +132,10 @@ class Metrics:
         for (plugin, hook), count in self._plugin_faults.items():
             faults.add_metric([plugin, hook], count)
         yield faults
+        told = CounterMetricFamily("csms_notifications", "Notifications by outcome.", labels=["channel", "outcome"])
+        for (channel, outcome), count in self._notifications.items():
+            told.add_metric([channel, outcome], count)
+        yield told
         requests = CounterMetricFamily("csms_http_requests", "Requests to the API.", labels=["method", "status"])
         for (method, status), count in self._requests.items():
             requests.add_metric([method, str(status)], count)

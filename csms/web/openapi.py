@@ -30,6 +30,7 @@ TAGS = {
     "tokens": "The CSMS's own list of drivers' tokens",
     "driving": "What a driver may do",
     "people": "Who may call, and what they did",
+    "notifications": "Telling people",
     "house": "The CSMS itself",
 }
 PATHS = {

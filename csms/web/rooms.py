@@ -20,6 +20,7 @@ from csms.model.billing import Bill
 from csms.model.commands import CommandRecord
 from csms.model.metering import MeterValue
 from csms.model.monitoring import EventData
+from csms.model.notifications import NotificationRecord, NotificationState
 from csms.model.people import ApiKey, AuditEntry, Caller, DoneRequest, Person, Role
 from csms.model.provisioning import VariableValue
 from csms.model.station import Admission, StationRecord
@@ -174,6 +175,16 @@ class KeyRows(Protocol):
     async def list(self, *, after: int = 0, limit: int = 100) -> list[ApiKey]: ...
 
 
+class NotificationRows(Protocol):
+    """The outbox of notifications."""
+
+    async def get(self, id: int) -> NotificationRecord | None: ...
+    async def list(
+        self, *, channel: str | None = None, state: NotificationState | None = None, after: int = 0, limit: int = 100
+    ) -> list[NotificationRecord]: ...
+    async def counts(self) -> Mapping[tuple[str, str], int]: ...
+
+
 class StoreRoom(Protocol):
     """The repositories that the API reads, and whether the database takes writes."""
 
@@ -200,6 +211,8 @@ class StoreRoom(Protocol):
     @property
     def keys(self) -> KeyRows: ...
     @property
+    def notifications(self) -> NotificationRows: ...
+    @property
     def healthy(self) -> bool: ...
 
 
@@ -225,6 +238,16 @@ class CommandsRoom(Protocol):
     async def submit(self, station: str, command: object, *, origin: str) -> CommandRecord: ...
     async def finished(self, id: int, seconds: float) -> CommandRecord | None: ...
     async def call(self, station: str, action: str, payload: dict[str, Any], *, origin: str) -> CommandRecord: ...
+
+
+class NotificationsRoom(Protocol):
+    """Telling people."""
+
+    def channels(self) -> Mapping[str, str]: ...
+    async def notify(
+        self, channel: str, text: str, *, level: str = "info", title: str = "", station: str = "", origin: str = ""
+    ) -> bool: ...
+    async def retry(self, id: int) -> bool: ...
 
 
 class ConnectedStation(Protocol):
@@ -299,6 +322,7 @@ class Rooms:
     site_of: Callable[[str], str]
     stations: ProvisioningRoom
     commands: CommandsRoom
+    notifications: NotificationsRoom
     switchboard: SwitchboardRoom
     readings: Callable[[Any], list[MeterValue]]
     plugins: PluginsRoom

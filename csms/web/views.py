@@ -32,6 +32,17 @@ class Page(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelView:
+    """A channel of notifications, and how many of them are in which state."""
+
+    name: str
+    kind: str
+    waiting: int
+    delivered: int
+    dead: int
+
+
+@dataclass(frozen=True, slots=True)
 class StatusView:
     """The newest status of a station, an EVSE or a connector."""
 

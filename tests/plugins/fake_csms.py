@@ -27,6 +27,7 @@ from csms.api import (
     ConnectorRecord,
     Csms,
     IdToken,
+    NotifyFailed,
     PluginFailed,
     QuestionKind,
     StationRecord,
@@ -97,7 +98,15 @@ class FakeObserver:
 class FakeCsms:
     """Makes the facade for one plugin and remembers what the plugin did with it."""
 
-    def __init__(self, folder: Path, plugin: str = "plugin", timezone: str = "Europe/Berlin") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        plugin: str = "plugin",
+        timezone: str = "Europe/Berlin",
+        *,
+        agent: Any = None,
+        dial: Any = None,
+    ) -> None:
         self.clock = Clock()
         self.read = FakeReaders()
         self.sent: list[tuple[str, object, str]] = []
@@ -113,6 +122,8 @@ class FakeCsms:
         self.listened: tuple[type, ...] | None = None
         self.answers: dict[str, Callable[..., Any]] = {}
         self.commands: dict[str, CommandRecord] = {}
+        self.notified: list[dict[str, Any]] = []
+        self.channels: dict[str, str] = {"log": "log"}
         self.on_tell: Callable[[object], None] = self.told.append
         self.csms = Csms(
             plugin=plugin,
@@ -141,6 +152,10 @@ class FakeCsms:
             events=lambda: self.events,
             questions=lambda: self.questions,
             presets=lambda: self.presets,
+            notify=self._notify,
+            channels=lambda: self.channels,
+            agent=agent,
+            dial=dial,
         )
 
     async def _send(self, station: str, command: object, *, origin: str) -> CommandRecord:
@@ -150,6 +165,12 @@ class FakeCsms:
         record = replace(record, error="not now") if state is CommandState.REJECTED else record
         self.commands[origin] = record
         return record
+
+    async def _notify(self, channel: str, text: str, **more: Any) -> bool:
+        if channel not in self.channels:
+            raise NotifyFailed(f"there is no channel called {channel}")
+        self.notified.append({"channel": channel, "text": text, **more})
+        return True
 
     async def _keep(self, key: str, value: str) -> None:
         self.notes[key] = value

@@ -25,9 +25,8 @@ from csms.api import (
     Transaction,
     read_toml,
 )
-from csms.config import load_site
 from csms.model.transactions import Completeness
-from csms.plugins import check_settings
+from csms.tap import check_site
 
 D = Decimal
 HOUR = timedelta(hours=1)
@@ -205,7 +204,7 @@ def test_every_mistake_of_a_tariff_file_is_told_with_its_place_and_cure(
     file.write_text(WRONG)
     site.write_text('[plugins]\nenabled = ["billing"]\n[plugins.billing]\nfile = "tariffs.toml"\n')
     with pytest.raises(SiteFileError) as wrong:
-        check_settings(load_site(site))
+        check_site(site)
     places = [(one.line, one.column) for one in wrong.value.problems]
     assert places == [(3, 1), (4, 1), (8, 1), (9, 10), (12, 9)]
     text = str(wrong.value)
@@ -218,14 +217,14 @@ def test_a_tariff_file_that_is_not_there_is_told(tmp_path: Path, installed_plugi
     site = tmp_path / "csms.toml"
     site.write_text('[plugins]\nenabled = ["billing"]\n[plugins.billing]\nfile = "none.toml"\n')
     with pytest.raises(SiteFileError, match="there is no such file"):
-        check_settings(load_site(site))
+        check_site(site)
 
 
 def test_tariffs_may_stand_in_the_site_file(tmp_path: Path, installed_plugins: None) -> None:
     site = tmp_path / "csms.toml"
     site.write_text('[plugins]\nenabled = ["billing"]\n[[plugins.billing.tariff]]\nname = "x"\nper_kw = 1\n')
     with pytest.raises(SiteFileError, match=r"5:1\n  plugins.billing.tariff\[0\].per_kw"):
-        check_settings(load_site(site))
+        check_site(site)
 
 
 def test_the_worked_examples_of_the_docs_are_right(tmp_path: Path) -> None:

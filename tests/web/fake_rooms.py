@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -18,6 +19,7 @@ from csms.model.billing import Bill
 from csms.model.commands import CommandRecord, CommandState
 from csms.model.metering import MeterValue, SampledValue
 from csms.model.monitoring import EventData
+from csms.model.notifications import Notification, NotificationRecord, NotificationState, NotifyFailed
 from csms.model.people import ApiKey, AuditEntry, Caller, DoneRequest, Person, Role, TooManyTries
 from csms.model.provisioning import VariableValue
 from csms.model.station import Admission, StationRecord
@@ -226,6 +228,56 @@ class FakeByStation:
         return self.rows.get(station, [])
 
 
+class FakeOutbox:
+    """Notifications, newest first."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, NotificationRecord] = {}
+
+    async def get(self, id: int) -> NotificationRecord | None:
+        return self.rows.get(id)
+
+    async def list(
+        self, *, channel: str | None = None, state: NotificationState | None = None, after: int = 0, limit: int = 100
+    ) -> list[NotificationRecord]:
+        found = [
+            row
+            for id, row in sorted(self.rows.items(), reverse=True)
+            if (not after or id < after) and channel in (None, row.notification.channel) and state in (None, row.state)
+        ]
+        return found[:limit]
+
+    async def counts(self) -> Mapping[tuple[str, str], int]:
+        return Counter((row.notification.channel, row.state.value) for row in self.rows.values())
+
+
+class FakeNotifications:
+    """One channel, ``ops``."""
+
+    def __init__(self, store: FakeStore) -> None:
+        self._store = store
+        self.taken = True
+
+    def channels(self) -> Mapping[str, str]:
+        return {"ops": "webhook"}
+
+    async def notify(
+        self, channel: str, text: str, *, level: str = "info", title: str = "", station: str = "", origin: str = ""
+    ) -> bool:
+        if channel != "ops":
+            raise NotifyFailed(f"there is no channel called {channel}")
+        if self.taken:
+            id = len(self._store.notifications.rows) + 1
+            told = Notification(f"msg_{id}", NOW, channel, text, level, title, "main", station, origin)
+            self._store.notifications.rows[id] = NotificationRecord(id, told, NotificationState.WAITING, 0, NOW)
+        return self.taken
+
+    async def retry(self, id: int) -> bool:
+        row = self._store.notifications.rows[id]
+        self._store.notifications.rows[id] = replace(row, state=NotificationState.WAITING)
+        return row.state is NotificationState.DEAD
+
+
 @dataclass
 class FakeStore:
     """All repositories."""
@@ -241,6 +293,7 @@ class FakeStore:
     variables: FakeByStation = field(default_factory=FakeByStation)
     people: FakePeople = field(default_factory=lambda: FakePeople())
     keys: FakeKeys = field(default_factory=lambda: FakeKeys())
+    notifications: FakeOutbox = field(default_factory=FakeOutbox)
     healthy: bool = True
 
 
@@ -463,6 +516,7 @@ class FakeHouse:
         self.store = FakeStore(people=self.people)
         self.provisioning = FakeProvisioning(self.store)
         self.commands = FakeCommands(self.store, self.clock)
+        self.notifications = FakeNotifications(self.store)
         self.switchboard = FakeSwitchboard()
         self.plugins = FakePlugins()
         self.metrics = Metrics()
@@ -475,6 +529,7 @@ class FakeHouse:
             site_of=lambda station: station.partition("-")[0],
             stations=self.provisioning,
             commands=self.commands,
+            notifications=self.notifications,
             switchboard=self.switchboard,
             readings=fake_readings,
             plugins=self.plugins,

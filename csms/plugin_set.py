@@ -1,0 +1,243 @@
+"""One whole set of plugins: built, checked against the hook page and joined into chains, and only then taken over; a mistake anywhere gives none.
+
+What is unchanged since the set before it is kept: the instances of plugins with the same code and settings, channels with the same settings.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from importlib.resources.abc import Traversable
+from typing import Any
+
+import pluggy
+from twisted.internet.interfaces import IReactorTime
+from twisted.web.resource import IResource
+
+from csms import hookspecs
+from csms.config import SettingsReader, Site, SiteFileError
+from csms.facade import (
+    Action,
+    ActionRegistry,
+    ChannelKind,
+    ChannelRegistry,
+    ConditionRegistry,
+    Csms,
+    EventRegistry,
+    OpenChannel,
+    PresetRegistry,
+    QuestionKind,
+    QuestionRegistry,
+    WebRegistry,
+)
+from csms.hooks import Breaker, Implementation
+
+GROUP = "csms"
+KNOWN = (*hookspecs.DECISIONS, *hookspecs.NEWS, *hookspecs.REGISTRATIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A plugin class before it is built; ``stamp`` changes with its code."""
+
+    name: str
+    kind: type
+    version: str
+    source: str
+    stamp: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A running plugin."""
+
+    found: Found
+    instance: Any
+    hooks: tuple[str, ...]
+    breaker: Breaker
+    settings: Any = None
+
+
+@dataclass(slots=True)
+class PluginSet:
+    """The plugins in their order, and everything they offer."""
+
+    loaded: list[Loaded] = field(default_factory=list)
+    actions: dict[str, Action] = field(default_factory=dict)
+    conditions: dict[str, Callable[..., Any]] = field(default_factory=dict)
+    events: dict[str, type] = field(default_factory=dict)
+    questions: dict[str, QuestionKind] = field(default_factory=dict)
+    presets: list[Traversable] = field(default_factory=list)
+    web: dict[str, IResource] = field(default_factory=dict)
+    kinds: dict[str, ChannelKind] = field(default_factory=dict)
+    channels: dict[str, OpenChannel] = field(default_factory=dict)
+
+    def chains(self) -> Mapping[str, list[Implementation]]:
+        """Who is asked what, in order."""
+        chains: dict[str, list[Implementation]] = {name: [] for name in (*hookspecs.DECISIONS, *hookspecs.NEWS)}
+        for plugin in self.loaded:
+            for hook in plugin.hooks:
+                if hook in chains:
+                    chains[hook].append(_implementation(plugin, hook))
+        return chains
+
+
+class SetBuilder:
+    """Builds the set that a site file wants; mistakes are noted with the reader."""
+
+    def __init__(
+        self,
+        site: Site,
+        reader: SettingsReader,
+        facade: Callable[[str], Csms],
+        clock: IReactorTime,
+        before: PluginSet,
+        own_kinds: Mapping[str, ChannelKind],
+        own_channels: Mapping[str, OpenChannel],
+        other_kinds: Collection[str] = (),
+    ) -> None:
+        self._site = site
+        self._reader = reader
+        self._facade = facade
+        self._clock = clock
+        self._before = before
+        self._own_channels = own_channels
+        self._other_kinds = other_kinds
+        self._manager = pluggy.PluginManager(GROUP)
+        self._manager.add_hookspecs(hookspecs.CsmsHooks)
+        self.made = PluginSet(kinds=dict(own_kinds))
+        self.new: list[Loaded] = []
+        self._failed = False
+
+    def add(self, found: Found, settings: Any) -> None:
+        """One more plugin, the same instance as before where code and settings are."""
+        try:
+            kept = self._kept(found, settings)
+            instance = kept.instance if kept else found.kind(settings, self._facade(found.name))
+            self._register(found, instance, settings, kept)
+        except Exception as fault:
+            self._failed = True
+            self._cannot_start(found.name, fault)
+
+    def _cannot_start(self, name: str, fault: Exception) -> None:
+        if isinstance(fault, SiteFileError):
+            self._reader.problems += fault.problems
+        else:
+            self._reader.mistake(("plugins", name), f"plugin {name} cannot start: {fault}", "see its documentation")
+
+    def prepare(self) -> None:
+        """Plugins that read files of their own do it here, when all others have said what they offer."""
+        for plugin in self.new:
+            prepare = getattr(plugin.instance, "prepare", None)
+            try:
+                if prepare is not None:
+                    prepare()
+            except Exception as fault:
+                self._cannot_start(plugin.found.name, fault)
+
+    def _kept(self, found: Found, settings: Any) -> Loaded | None:
+        """The running plugin that may go on: its settings are the same, or it takes new ones over by itself."""
+        for one in self._before.loaded:
+            if (one.found.name, one.found.source, one.found.stamp) == (found.name, found.source, found.stamp):
+                return one if one.settings == settings or hasattr(one.instance, "prepare_reload") else None
+        return None
+
+    def _register(self, found: Found, instance: Any, settings: Any, kept: Loaded | None) -> None:
+        self._manager.register(instance, name=found.name)
+        hooks = tuple(sorted(caller.name for caller in self._manager.get_hookcallers(instance) or []))
+        breaker = kept.breaker if kept else Breaker(self._clock, 0, 0.0)
+        loaded = Loaded(found, instance, hooks, breaker, settings)
+        self.made.loaded.append(loaded)
+        if kept is None:
+            self.new.append(loaded)
+        for hook in hooks:
+            if hook not in KNOWN:
+                close = get_close_matches(hook, KNOWN, 1)
+                cure = f"did you mean {close[0]}?" if close else f"the hooks are: {', '.join(KNOWN)}"
+                self._reader.mistake(("plugins", found.name), f"plugin {found.name}: no hook is called {hook}", cure)
+        self._registrations(loaded)
+
+    def _registrations(self, plugin: Loaded) -> None:
+        name, instance = plugin.found.name, plugin.instance
+        actions, conditions = ActionRegistry(name), ConditionRegistry(name)
+        channels, web = ChannelRegistry(name), WebRegistry(name)
+        events, questions, presets = EventRegistry(name), QuestionRegistry(name), PresetRegistry(name)
+        for hook, registry in (
+            ("register_actions", actions),
+            ("register_channels", channels),
+            ("register_conditions", conditions),
+            ("register_events", events),
+            ("register_questions", questions),
+            ("register_presets", presets),
+            ("register_web", web),
+        ):
+            if hook in plugin.hooks:
+                getattr(instance, hook)(registry)
+        self.made.actions |= actions.found
+        self.made.conditions |= conditions.found
+        self.made.events |= events.found
+        self.made.questions |= questions.found
+        self.made.presets += presets.found
+        self.made.kinds |= channels.found
+        self.made.web |= web.found
+
+    def open_channels(self) -> None:
+        """Read the ``[notify.<name>]`` tables and open their channels."""
+        self.made.channels = dict(self._own_channels)
+        for name, table in self._site.notify_tables.items():
+            kind = self._kind(name, table)
+            settings = self._reader.table(kind.settings, table, ("notify", name)) if kind else None
+            if kind is None or settings is None:
+                continue
+            old = self._before.channels.get(name)
+            if old is not None and old.settings == settings and self._same(kind):
+                self.made.channels[name] = old
+                continue
+            try:
+                self.made.channels[name] = OpenChannel(name, settings, kind.open(name, settings))
+            except Exception as fault:
+                self._reader.mistake(("notify", name), f"this channel cannot be opened: {fault}")
+
+    def _kind(self, name: str, table: Mapping[str, Any]) -> ChannelKind | None:
+        wanted, kinds = table.get("kind"), sorted({*self.made.kinds, *self._other_kinds})
+        if not isinstance(wanted, str) or not wanted:
+            self._reader.mistake(
+                ("notify", name), "a channel has a kind", f"add kind = ..., one of: {', '.join(kinds)}"
+            )
+            return None
+        kind = self.made.kinds.get(wanted)
+        if kind is None and not self._failed:
+            close = get_close_matches(wanted, kinds, 1)
+            cure = f"did you mean {close[0]}?" if close else f"the kinds are: {', '.join(kinds)}"
+            self._reader.mistake(("notify", name, "kind"), f"no plugin offers channels of kind {wanted}", cure)
+        return kind
+
+    def _same(self, kind: ChannelKind) -> bool:
+        """Whether the plugin behind a kind is the one that opened its channels before."""
+        return all(one.found.name != kind.plugin for one in self.new)
+
+
+def _implementation(plugin: Loaded, hook: str) -> Implementation:
+    function = getattr(plugin.instance, hook)
+    accepts = tuple(inspect.signature(function).parameters)
+    listens = getattr(plugin.instance, "listens_to", None) if hook == "on_event" else None
+    return Implementation(plugin.found.name, function, accepts, plugin.breaker, listens)
+
+
+def in_order(plugins: Sequence[Loaded]) -> list[dict[str, Any]]:
+    """What ``csms plugins`` shows."""
+    return [
+        {
+            "name": plugin.found.name,
+            "version": plugin.found.version,
+            "source": plugin.found.source,
+            "order": order,
+            "hooks": list(plugin.hooks),
+            "state": "passed over" if plugin.breaker.open else "faulty" if plugin.breaker.faults else "well",
+            "faults": plugin.breaker.total,
+            "last_fault": plugin.breaker.last_fault,
+        }
+        for order, plugin in enumerate(plugins, 1)
+    ]
