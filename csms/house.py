@@ -289,6 +289,8 @@ class House:
             commands=self.commands,
             notifications=self.notifications,
             switchboard=self.switchboard,
+            bills=self.billing.bills,
+            deliveries=self.billing.deliveries,
             readings=readings,
             plugins=self.plugins,
             metrics=self.metrics,

@@ -90,6 +90,8 @@ LIBRARIES: dict[str, str] = {
     "pydantic": "csms.setting_types csms.settings_reader csms.web",
     "pydantic_core": "csms.settings_reader",
     "prometheus_client": "csms.web",
+    "jinja2": "csms.web",
+    "markupsafe": "csms.web",
     "click": "csms.cli",
     "rich": "csms.cli",
     "jsonschema_rs": "csms.ocpp.schemas",

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from csms import __version__
-from csms.cli import database, operate, people
+from csms.cli import bills, database, operate, people
 from csms.cli.notify import notify
 from csms.config import Problem, SiteFileError, load_site, write_starter
 
@@ -96,6 +96,7 @@ for group in (
     database.db,
     operate.station,
     operate.tx,
+    bills.bill,
     operate.tag,
     operate.plugins,
     people.person,

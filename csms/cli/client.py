@@ -27,6 +27,11 @@ class Api:
 
     def ask(self, method: str, path: str, body: object = None, *, prefer: str = "", **query: str) -> Any:
         """The answer's JSON, None where it has none; click.ClickException with the server's own words for a refusal."""
+        text = self.text(method, path, body, prefer=prefer, **query)
+        return json.loads(text) if text else None
+
+    def text(self, method: str, path: str, body: object = None, *, prefer: str = "", **query: str) -> bytes:
+        """The answer as it came; click.ClickException with the server's own words for a refusal."""
         given = {name: value for name, value in query.items() if value}
         url = f"{self.base}{path}" + (f"?{urlencode(given)}" if given else "")
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
@@ -35,13 +40,13 @@ class Api:
         data = None if body is None else json.dumps(body).encode()
         try:
             with urlopen(Request(url, data, headers, method=method), timeout=ANSWER_S) as answer:
-                text = answer.read()
+                found: bytes = answer.read()
         except HTTPError as refused:
             raise click.ClickException(_refusal(refused)) from None
         except (URLError, OSError) as fault:
             why = getattr(fault, "reason", fault)
             raise click.ClickException(f"no csms answers at {self.base} ({why}); start it with: csms run") from None
-        return json.loads(text) if text else None
+        return found
 
     def items(self, path: str, *, most: int, **query: str) -> Iterator[dict[str, Any]]:
         """The rows of a list, page after page, at most so many."""

@@ -25,6 +25,7 @@ from csms.store.tables import Transaction
 from csms.store.writer import Writer
 
 OF_TRANSACTION = compiled(ALL.where(Row.transaction == Q).order_by(Row.id))
+BY_NUMBER = compiled(ALL.where(Row.number == Q))
 STATUS = compiled(Row.update({Row.status: Q}).where(Row.id == Q))
 STEP = compiled(insertion(StepRow, without=("id",)))
 STEPS = StepRow.select(StepRow.bill, StepRow.at, StepRow.what, StepRow.by, StepRow.reason).order_by(StepRow.id)
@@ -139,6 +140,11 @@ class BillRows:
     async def by_id(self, id: int) -> Bill | None:
         """The bill with this id, or None."""
         row = self._readers.one(GET, (id,))
+        return None if row is None else bill_of(row)
+
+    async def by_number(self, number: str) -> Bill | None:
+        """The bill with this number, or None."""
+        row = self._readers.one(BY_NUMBER, (number,))
         return None if row is None else bill_of(row)
 
     async def list(

@@ -27,6 +27,7 @@ TAGS = {
     "stations": "Charging stations",
     "commands": "Orders to stations, and what became of them",
     "transactions": "Charging, with its evidence and its bill",
+    "bills": "What charging costs: bills, credit notes, receipts",
     "tokens": "The CSMS's own list of drivers' tokens",
     "driving": "What a driver may do",
     "people": "Who may call, and what they did",

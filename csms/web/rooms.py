@@ -16,7 +16,7 @@ from twisted.web.resource import IResource
 from csms.config import Site
 from csms.model.authorization import IdToken, TokenRecord
 from csms.model.availability import ConnectorRecord
-from csms.model.billing import Bill
+from csms.model.billing import Bill, BillChange, BillStatus, BillStep, DeliveryRecord
 from csms.model.commands import CommandRecord
 from csms.model.metering import MeterValue
 from csms.model.monitoring import EventData
@@ -98,6 +98,41 @@ class BillRows(Protocol):
     """Bills; ``get`` gives the one of a transaction that counts."""
 
     async def get(self, transaction: int) -> Bill | None: ...
+    async def by_id(self, id: int) -> Bill | None: ...
+    async def by_number(self, number: str) -> Bill | None: ...
+    async def list(
+        self,
+        *,
+        station: str | None = None,
+        transaction: int | None = None,
+        status: BillStatus | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        after: int = 0,
+        limit: int = 100,
+    ) -> Sequence[Bill]: ...
+    async def history(self, transaction: int) -> Sequence[BillStep]: ...
+
+
+class DeliveryRows(Protocol):
+    """The outbox of bills."""
+
+    async def list(self, bill: int) -> Sequence[DeliveryRecord]: ...
+
+
+class BillsRoom(Protocol):
+    """What people decide about bills; each raises BillRefused, and gives what was written."""
+
+    async def release(self, id: int, *, by: str, reason: str, change: BillChange) -> Sequence[Bill]: ...
+    async def write_off(self, id: int, *, by: str, reason: str) -> Sequence[Bill]: ...
+    async def correct(self, id: int, *, by: str, reason: str, change: BillChange) -> Sequence[Bill]: ...
+    async def cancel(self, id: int, *, by: str, reason: str) -> Sequence[Bill]: ...
+
+
+class DeliveriesRoom(Protocol):
+    """The way of bills to backends."""
+
+    async def again(self, bill: int) -> int: ...
 
 
 class CommandRows(Protocol):
@@ -198,6 +233,8 @@ class StoreRoom(Protocol):
     def transactions(self) -> TransactionRows: ...
     @property
     def bills(self) -> BillRows: ...
+    @property
+    def deliveries(self) -> DeliveryRows: ...
     @property
     def commands(self) -> CommandRows: ...
     @property
@@ -324,6 +361,8 @@ class Rooms:
     commands: CommandsRoom
     notifications: NotificationsRoom
     switchboard: SwitchboardRoom
+    bills: BillsRoom
+    deliveries: DeliveriesRoom
     readings: Callable[[Any], list[MeterValue]]
     plugins: PluginsRoom
     metrics: Metrics

@@ -63,7 +63,8 @@ class ScopedStore:
         self.variables = OfStation(store.variables, sees)
         self.messages = OfStation(store.messages, sees)
         self.transactions = Transactions(store.transactions, sees)
-        self.bills = OfTransaction(store.bills, self.transactions)
+        self.bills = Bills(store.bills, sees)
+        self.deliveries = OfBill(store.deliveries, self.bills)
         self.commands = Numbered(store.commands, sees)
         self.alerts = Numbered(store.alerts, sees)
 
@@ -129,15 +130,42 @@ class Transactions(Numbered):
         return await self._rows.events(id) if await self.get(id) else []
 
 
-class OfTransaction:
-    """What is asked for by a transaction's number."""
+class Bills:
+    """Bills and credit notes, which name their station."""
 
-    def __init__(self, rows: Any, transactions: Transactions) -> None:
-        self._rows, self._transactions = rows, transactions
+    def __init__(self, rows: Any, sees: Sees) -> None:
+        self._rows, self._sees = rows, sees
+        self.list = Numbered(rows, sees).list
+
+    def _seen(self, bill: Any) -> Any:
+        return bill if bill is not None and self._sees(bill.station) else None
 
     async def get(self, transaction: int) -> Any:
-        """The row, or None."""
-        return await self._rows.get(transaction) if await self._transactions.get(transaction) else None
+        """The bill of a transaction that counts, or None."""
+        return self._seen(await self._rows.get(transaction))
+
+    async def by_id(self, id: int) -> Any:
+        """The bill, or None."""
+        return self._seen(await self._rows.by_id(id))
+
+    async def by_number(self, number: str) -> Any:
+        """The bill, or None."""
+        return self._seen(await self._rows.by_number(number))
+
+    async def history(self, transaction: int) -> Sequence[Any]:
+        """What happened to a transaction's bills, or nothing."""
+        return await self._rows.history(transaction) if await self.get(transaction) else []
+
+
+class OfBill:
+    """Rows that are asked for by a bill's id."""
+
+    def __init__(self, rows: Any, bills: Bills) -> None:
+        self._rows, self._bills = rows, bills
+
+    async def list(self, bill: int) -> Sequence[Any]:
+        """As the store's, or nothing."""
+        return await self._rows.list(bill) if await self._bills.by_id(bill) else []
 
 
 class ScopedProvisioning:

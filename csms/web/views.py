@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from csms.model.authorization import IdToken
 from csms.model.availability import ConnectorRecord, ConnectorStatus
-from csms.model.billing import Bill, BillKind, BillLine, BillStatus, TaxLine
+from csms.model.billing import Bill, BillKind, BillLine, BillStatus, BillStep, DeliveryRecord, TaxLine
 from csms.model.commands import CommandState
 from csms.model.metering import MeterValue
 from csms.model.people import ApiKey, Role
@@ -307,6 +307,21 @@ def facts(kind: type, record: object, **more: Any) -> dict[str, Any]:
         if one.name not in more and hasattr(record, one.name)
     }
     return same | more
+
+
+@dataclass(frozen=True, slots=True)
+class BillDetail(BillView):
+    """A bill with what happened to the bills of its transaction, and its way to each backend."""
+
+    history: Sequence[BillStep]
+    deliveries: Sequence[DeliveryRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """How many deliveries are tried again."""
+
+    again: int
 
 
 def bill_view(bill: Bill) -> BillView:

@@ -15,7 +15,7 @@ from twisted.web.resource import IResource
 from csms.config import Site
 from csms.model.authorization import IdToken, TokenRecord
 from csms.model.availability import ConnectorRecord
-from csms.model.billing import Bill
+from csms.model.billing import Bill, BillChange, BillStatus, BillStep, DeliveryRecord
 from csms.model.commands import CommandRecord, CommandState
 from csms.model.metering import MeterValue, SampledValue
 from csms.model.monitoring import EventData
@@ -139,13 +139,87 @@ class FakeTransactions:
 
 
 class FakeBills:
-    """Bills by transaction."""
+    """Bills by transaction, one of each; ids are the transactions' unless a bill has its own."""
 
     def __init__(self) -> None:
         self.rows: dict[int, Bill] = {}
+        self.steps: list[BillStep] = []
+        self.spans: list[tuple[datetime | None, datetime | None]] = []
 
     async def get(self, transaction: int) -> Bill | None:
         return self.rows.get(transaction)
+
+    async def by_id(self, id: int) -> Bill | None:
+        return next((row for row in self.rows.values() if row.id == id), None)
+
+    async def by_number(self, number: str) -> Bill | None:
+        return next((row for row in self.rows.values() if row.number == number), None)
+
+    async def list(
+        self,
+        *,
+        station: str | None = None,
+        transaction: int | None = None,
+        status: BillStatus | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        after: int = 0,
+        limit: int = 100,
+    ) -> list[Bill]:
+        self.spans.append((since, until))
+        found = [
+            row
+            for row in sorted(self.rows.values(), key=lambda row: -row.id)
+            if station in (None, row.station)
+            and transaction in (None, row.transaction)
+            and status in (None, row.status)
+            and (not after or row.id < after)
+        ]
+        return found[:limit]
+
+    async def history(self, transaction: int) -> list[BillStep]:
+        return self.steps
+
+
+class FakeDeliveries:
+    """The outbox."""
+
+    def __init__(self) -> None:
+        self.rows: list[DeliveryRecord] = []
+
+    async def list(self, bill: int) -> list[DeliveryRecord]:
+        return [row for row in self.rows if row.bill == bill]
+
+
+class FakeDecisions:
+    """What people decide about bills and deliveries: written down, and answered as told."""
+
+    def __init__(self) -> None:
+        self.made: list[tuple[Any, ...]] = []
+        self.written: list[Bill] = []
+        self.fault: Exception | None = None
+
+    async def release(self, id: int, *, by: str, reason: str, change: BillChange) -> Sequence[Bill]:
+        return self._made("release", id, by, reason, change)
+
+    async def write_off(self, id: int, *, by: str, reason: str) -> Sequence[Bill]:
+        return self._made("write_off", id, by, reason, None)
+
+    async def correct(self, id: int, *, by: str, reason: str, change: BillChange) -> Sequence[Bill]:
+        return self._made("correct", id, by, reason, change)
+
+    async def cancel(self, id: int, *, by: str, reason: str) -> Sequence[Bill]:
+        return self._made("cancel", id, by, reason, None)
+
+    def _made(self, *decision: Any) -> Sequence[Bill]:
+        self.made.append(decision)
+        if self.fault:
+            raise self.fault
+        return self.written
+
+    async def again(self, bill: int) -> int:
+        self.made.append(("again", bill))
+        return 2
 
 
 class FakeLedger:
@@ -287,6 +361,7 @@ class FakeStore:
     tokens: FakeTokens = field(default_factory=FakeTokens)
     transactions: FakeTransactions = field(default_factory=FakeTransactions)
     bills: FakeBills = field(default_factory=FakeBills)
+    deliveries: FakeDeliveries = field(default_factory=FakeDeliveries)
     commands: FakeLedger = field(default_factory=FakeLedger)
     messages: FakeMessages = field(default_factory=FakeMessages)
     alerts: FakeAlerts = field(default_factory=FakeAlerts)
@@ -520,6 +595,7 @@ class FakeHouse:
         self.switchboard = FakeSwitchboard()
         self.plugins = FakePlugins()
         self.metrics = Metrics()
+        self.decisions = FakeDecisions()
         self.rooms = Rooms(
             site=Site(),
             store=self.store,
@@ -531,6 +607,8 @@ class FakeHouse:
             commands=self.commands,
             notifications=self.notifications,
             switchboard=self.switchboard,
+            bills=self.decisions,
+            deliveries=self.decisions,
             readings=fake_readings,
             plugins=self.plugins,
             metrics=self.metrics,
