@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from csms.model.availability import ConnectorRecord, ConnectorStatus, StatusNotification
 from csms.store.columns import micros, moment
-from csms.store.connections import Readers
+from csms.store.connections import Readers, WritingConnection
 from csms.store.presence import refuse_older
 from csms.store.statements import Q, compiled, upsert
 from csms.store.tables import Connector
@@ -54,7 +53,7 @@ class ConnectorRows:
         place = (station, status.evse, status.connector)
         row = (*place, status.status.value, at, status.detail, status.error_code, status.info)
 
-        def unit(connection: sqlite3.Connection) -> StatusRecorded:
+        def unit(connection: WritingConnection) -> StatusRecorded:
             refuse_older(connection, station, fence)
             known = connection.execute(GET, place).fetchone()
             previous = None if known is None else _record(known)

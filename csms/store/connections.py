@@ -19,6 +19,7 @@ from twisted.python.threadpool import ThreadPool
 from csms.store.faults import StoreFault, fault_of
 
 T = TypeVar("T")
+C = TypeVar("C", bound=sqlite3.Connection)
 Synchronous = Literal["FULL", "NORMAL"]
 WRITER_WAITS_S = 5.0
 READER_WAITS_S = 1.0
@@ -27,11 +28,42 @@ CHECKPOINT_PAGES = 4000
 STATEMENTS = 256
 
 
-def writing(file: Path, synchronous: Synchronous) -> sqlite3.Connection:
+class WritingConnection(sqlite3.Connection):
+    """The one connection of a process that writes a file; remembers what it needs of the file again and again.
+
+    What is remembered is dropped when it may be untrue: after a rollback, and when somebody else has written the file.
+    """
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self.fences: dict[str, int] = {}
+        """The newest fence of stations."""
+        self._version = 0
+
+    def begin(self) -> None:
+        """Begin a transaction that writes."""
+        self.execute("BEGIN IMMEDIATE")
+        (version,) = self.execute("PRAGMA data_version").fetchone()
+        if version != self._version:
+            self._version = version
+            self.forget()
+
+    def undo(self) -> None:
+        """Roll back, if SQLite has not done so already."""
+        self.forget()
+        if self.in_transaction:
+            self.execute("ROLLBACK")
+
+    def forget(self) -> None:
+        """Drop all that is remembered."""
+        self.fences.clear()
+
+
+def writing(file: Path, synchronous: Synchronous) -> WritingConnection:
     """A connection that writes; the file is made if need be, readable by its owner only. Transactions are begun by hand."""
     if not file.exists():
         os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
-    connection = _connect(file, WRITER_WAITS_S)
+    connection = _connect(file, WRITER_WAITS_S, WritingConnection)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     connection.execute("PRAGMA foreign_keys = ON")
@@ -43,12 +75,12 @@ def writing(file: Path, synchronous: Synchronous) -> sqlite3.Connection:
 
 def reading(file: Path) -> sqlite3.Connection:
     """A connection that cannot write."""
-    connection = _connect(file, READER_WAITS_S)
+    connection = _connect(file, READER_WAITS_S, sqlite3.Connection)
     connection.execute("PRAGMA query_only = ON")
     return connection
 
 
-def _connect(file: Path, waits_s: float) -> sqlite3.Connection:
+def _connect(file: Path, waits_s: float, kind: type[C]) -> C:
     return sqlite3.connect(
         f"{file.resolve().as_uri()}?mode=rw",
         uri=True,
@@ -56,6 +88,7 @@ def _connect(file: Path, waits_s: float) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,
         cached_statements=STATEMENTS,
+        factory=kind,
     )
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from csms.store.columns import digest, micros, moment
-from csms.store.connections import Readers
+from csms.store.connections import Readers, WritingConnection
 from csms.store.kept_tables import Note, Notice, Telemetry
 from csms.store.presence import refuse_older
 from csms.store.statements import Q, compiled, insertion, once, upsert
@@ -59,7 +59,7 @@ class TelemetryRows:
         """Keep a message; False for one of the same content as another."""
         row = (station, evse, micros(at), digest(body), body)
 
-        def unit(connection: sqlite3.Connection) -> bool:
+        def unit(connection: WritingConnection) -> bool:
             refuse_older(connection, station, fence)
             return connection.execute(NEW_TELEMETRY, row).rowcount == 1
 
@@ -82,7 +82,7 @@ class NoticeRows:
         """Keep a message; it has no natural key, so a repeat is kept too."""
         row = (station, kind, micros(at), body)
 
-        def unit(connection: sqlite3.Connection) -> None:
+        def unit(connection: WritingConnection) -> None:
             refuse_older(connection, station, fence)
             connection.execute(NEW_NOTICE, row)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +12,7 @@ import orjson
 from csms.model.monitoring import EventData, NotifyEvent
 from csms.model.provisioning import Variable
 from csms.store.columns import digest, json_text, micros, moment
-from csms.store.connections import Readers
+from csms.store.connections import Readers, WritingConnection
 from csms.store.kept_tables import Alert, AlertGap, AlertMessage
 from csms.store.presence import refuse_older
 from csms.store.statements import compiled, insertion, once
@@ -96,7 +95,7 @@ class AlertRows:
         key = (station, generated_at, message.seq_no, digest(*(text.encode() for text in data)))
         row = (*key, int(message.more), micros(received_at))
 
-        def unit(connection: sqlite3.Connection) -> AlertRecorded:
+        def unit(connection: WritingConnection) -> AlertRecorded:
             refuse_older(connection, station, fence)
             before = connection.execute(BEFORE, (station, generated_at, message.seq_no)).fetchone()
             previous = SeriesPosition(moment(before[0]), before[1], bool(before[2])) if before else None

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
 
 from peewee import EXCLUDED, SQL
 
 from csms.store.columns import micros
-from csms.store.connections import Readers
+from csms.store.connections import Readers, WritingConnection
 from csms.store.faults import Fenced
 from csms.store.statements import ONE, Q, compiled
 from csms.store.tables import Presence
@@ -58,8 +57,10 @@ class PresenceRows:
         """Claim a station for a new connection of this node."""
         values = (station, self._node, micros(at), micros(at))
 
-        def unit(connection: sqlite3.Connection) -> Attached:
-            return Attached(*connection.execute(ATTACH, values).fetchone())
+        def unit(connection: WritingConnection) -> Attached:
+            attached = Attached(*connection.execute(ATTACH, values).fetchone())
+            connection.fences[station] = attached.fence
+            return attached
 
         return await self._writer.submit(unit)
 
@@ -77,9 +78,13 @@ class PresenceRows:
         await self._writer.submit(lambda connection: connection.execute(LEAVE, (self._node,)).rowcount)
 
 
-def refuse_older(connection: sqlite3.Connection, station: str, fence: int) -> None:
+def refuse_older(connection: WritingConnection, station: str, fence: int) -> None:
     """Raise Fenced if a newer connection of the station exists; fence 0 speaks for no connection and may always write."""
-    if fence:
-        newest = connection.execute(FENCE, (station,)).fetchone()
-        if newest is not None and newest[0] > fence:
-            raise Fenced(station, fence, newest[0])
+    if fence and (newest := connection.fences.get(station) or _newest(connection, station)) > fence:
+        raise Fenced(station, fence, newest)
+
+
+def _newest(connection: WritingConnection, station: str) -> int:
+    row = connection.execute(FENCE, (station,)).fetchone()
+    connection.fences[station] = newest = int(row[0]) if row else 0
+    return newest

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import sqlite3
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -12,7 +11,7 @@ from peewee import EXCLUDED, SQL, Case
 
 from csms.model.provisioning import NotifyReport, Variable, VariableValue
 from csms.store.columns import micros
-from csms.store.connections import Readers
+from csms.store.connections import Readers, WritingConnection
 from csms.store.kept_tables import ReportPart
 from csms.store.kept_tables import Variable as Row
 from csms.store.presence import refuse_older
@@ -70,7 +69,7 @@ class VariableRows:
         """Keep values that a station told."""
         rows = _rows(station, values, at)
 
-        def unit(connection: sqlite3.Connection) -> None:
+        def unit(connection: WritingConnection) -> None:
             refuse_older(connection, station, fence)
             connection.executemany(PUT, rows)
 
@@ -80,7 +79,7 @@ class VariableRows:
         """Keep one part of a report; True for the part that makes it complete, in whatever order the parts come."""
         rows = _rows(station, report.values, at)
 
-        def unit(connection: sqlite3.Connection) -> bool:
+        def unit(connection: WritingConnection) -> bool:
             refuse_older(connection, station, fence)
             generated_at = micros(report.generated_at)
             part = (station, report.request_id, report.seq_no)

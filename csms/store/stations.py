@@ -14,7 +14,7 @@ from peewee import JOIN, SQL, fn
 from csms.model.provisioning import BootNotification
 from csms.model.station import Admission, StationRecord
 from csms.store.columns import micros, moment, moment_or_none
-from csms.store.connections import Readers
+from csms.store.connections import Readers, WritingConnection
 from csms.store.kept_tables import ReportPart, Variable
 from csms.store.presence import refuse_older
 from csms.store.statements import Q, compiled, once
@@ -162,7 +162,7 @@ class StationRows:
             id,
         )
 
-        def unit(connection: sqlite3.Connection) -> None:
+        def unit(connection: WritingConnection) -> None:
             refuse_older(connection, id, fence)
             connection.execute(BOOTED, said)
 

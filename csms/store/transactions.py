@@ -22,7 +22,7 @@ from csms.ledger import Evidence, absorb, last_register, summary
 from csms.model.authorization import IdToken
 from csms.model.transactions import EventType, Transaction, TransactionEvent
 from csms.store.columns import micros, micros_or_none, moment
-from csms.store.connections import Readers
+from csms.store.connections import Readers, WritingConnection
 from csms.store.presence import refuse_older
 from csms.store.statements import ONE, Q, compiled, insertion, once
 from csms.store.tables import ACTIVE, DUE
@@ -172,7 +172,7 @@ class TransactionRows:
             body,
         )
 
-        def unit(connection: sqlite3.Connection) -> Recorded:
+        def unit(connection: WritingConnection) -> Recorded:
             refuse_older(connection, station, fence)
             kept = _row_for(connection, station, event)
             if connection.execute(NEW_EVENT, (kept.id, *facts)).rowcount == 0:

@@ -15,10 +15,11 @@ from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 
+from csms.store.connections import WritingConnection
 from csms.store.faults import UNWELL, StoreFault, Untouched, fault_of
 
 T = TypeVar("T")
-Unit = Callable[[sqlite3.Connection], Any]
+Unit = Callable[[WritingConnection], Any]
 Order = tuple[Unit, "Deferred[Any]"]
 Result = tuple["Deferred[Any]", Any, BaseException | None]
 MAX_BATCH = 500
@@ -30,7 +31,7 @@ class Writer:
 
     def __init__(
         self,
-        connect: Callable[[], sqlite3.Connection],
+        connect: Callable[[], WritingConnection],
         reactor: Any,
         name: str,
         committed: Callable[[int, float], None] | None = None,
@@ -41,7 +42,7 @@ class Writer:
         self._orders: SimpleQueue[list[Order] | None] = SimpleQueue()
         self._gathered: list[Order] = []
         self._thread = threading.Thread(target=self._run, name=f"csms-{name}", daemon=True)
-        self._connection: sqlite3.Connection | None = None
+        self._connection: WritingConnection | None = None
         self._open = False
         self._ended: Deferred[None] = Deferred()
         self._unwell: StoreFault | None = None
@@ -57,7 +58,7 @@ class Writer:
         self._open = True
         self._thread.start()
 
-    def submit(self, unit: Callable[[sqlite3.Connection], T]) -> Deferred[T]:
+    def submit(self, unit: Callable[[WritingConnection], T]) -> Deferred[T]:
         """Run a unit in the next batch; the result comes after its commit, a StoreFault or what the unit raised if there is none."""
         waiting: Deferred[T] = Deferred()
         if not self._open:
@@ -117,7 +118,7 @@ class Writer:
         """One transaction for the batch; if a unit fails, one transaction for each."""
         try:
             connection = self._connected()
-            connection.execute("BEGIN IMMEDIATE")
+            connection.begin()
         except Exception as raised:
             fault = self._note(raised)
             return [(waiting, None, fault) for _, waiting in batch]
@@ -129,10 +130,9 @@ class Writer:
         self._unwell = None
         return results
 
-    def _undo(self, connection: sqlite3.Connection, batch: list[Order], raised: Exception) -> list[Result]:
+    def _undo(self, connection: WritingConnection, batch: list[Order], raised: Exception) -> list[Result]:
         try:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            connection.undo()
         except sqlite3.Error:
             self._disconnect()
         if len(batch) == 1:
@@ -159,7 +159,7 @@ class Writer:
         """While the database is unwell and nobody writes: see whether it takes a write again."""
         self._commit([(_write_and_forget, Deferred())])
 
-    def _connected(self) -> sqlite3.Connection:
+    def _connected(self) -> WritingConnection:
         if self._connection is None:
             self._connection = self._connect()
         return self._connection
@@ -184,7 +184,7 @@ class Writer:
                 waiting.errback(fault.again() if isinstance(fault, StoreFault) else fault)
 
 
-def _carry_out(connection: sqlite3.Connection, order: Order) -> Result:
+def _carry_out(connection: WritingConnection, order: Order) -> Result:
     unit, waiting = order
     try:
         return waiting, unit(connection), None
@@ -192,7 +192,7 @@ def _carry_out(connection: sqlite3.Connection, order: Order) -> Result:
         return waiting, None, refused
 
 
-def _write_and_forget(connection: sqlite3.Connection) -> None:
+def _write_and_forget(connection: WritingConnection) -> None:
     """Takes a new page of the file and gives it back."""
     connection.execute("CREATE TABLE csms_probe (x TEXT) STRICT")
     connection.execute("DROP TABLE csms_probe")

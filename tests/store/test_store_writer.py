@@ -16,7 +16,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList, ensureDeferred
 
 from csms.store import Store, StoreFault
-from csms.store.connections import writing
+from csms.store.connections import WritingConnection, writing
 from csms.store.faults import Untouched, fault_of
 from csms.store.writer import MAX_BATCH, Writer
 
@@ -279,3 +279,26 @@ async def test_answered_rows_survive_the_end_of_the_process(tmp_path: Path) -> N
     found = {one.id for one in await store.stations.list(limit=1000)}
     await store.close()
     assert found >= {f"CP{n}" for n in range(200)}
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_the_connection_remembers_is_dropped_when_it_may_be_untrue(writer: Writer, limited: Limited) -> None:
+    def remember(connection: WritingConnection) -> int:
+        connection.fences["CP1"] = 7
+        return connection.execute(INSERT, (len(connection.fences) + len(facts(limited)),)).rowcount
+
+    def remembered(connection: WritingConnection) -> int | None:
+        return connection.fences.get("CP1")
+
+    writer.start()
+    await writer.submit(remember)
+    assert await writer.submit(remembered) == 7
+    await writer.submit(add(50))
+    assert await writer.submit(remembered) == 7
+    with pytest.raises(StoreFault):
+        await writer.submit(add(50))
+    assert await writer.submit(remembered) is None
+    await writer.submit(remember)
+    with sqlite3.connect(limited.file) as other:
+        other.execute(INSERT, (99,))
+    assert await writer.submit(remembered) is None
