@@ -229,6 +229,7 @@ def write_starter(path: Path) -> None:
 def site_schema() -> dict[str, Any]:
     """A JSON Schema of the site file, for editors; plugins' own tables are open."""
     tables = {name: adapter(kind).json_schema() for name, kind in TABLES.items()}
+    parts = {name: part for table in tables.values() for name, part in table.pop("$defs", {}).items()}
     tables["plugins"]["additionalProperties"] = {"type": "object"}
     channel = adapter(ChannelSettings).json_schema()
     tables["notify"] = {"type": "object", "additionalProperties": {**channel, "additionalProperties": True}}
@@ -237,5 +238,6 @@ def site_schema() -> dict[str, Any]:
         "title": "csms site file",
         "type": "object",
         "properties": tables,
+        "$defs": parts,
         "additionalProperties": False,
     }

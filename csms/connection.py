@@ -8,25 +8,32 @@ that hold for inflated data too, pings, and a peer that does not read is not wri
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
 from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
-from twisted.internet import defer
+from twisted.internet import defer, task
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from csms import frames
 from csms.blocks.provisioning import Provisioning
+from csms.blocks.security import Entry, Proof, Security, refused
+from csms.blocks.sentry import address_of
 from csms.hooks import Hooks
+from csms.model.security import SecurityEventKind
 from csms.model.station import Handshake, StationConnected, StationLost, StationRef
 from csms.ocpp.dialect import Dialect
+from csms.refusals import Refusal
+from csms.running import run_guarded
 from csms.socket_care import Brake, Limits, RefusedIdentity, StationTransport, basic_credentials, identity
 from csms.stations import Answerer, Station
 from csms.switchboard import Switchboard
+from csms.tls import client_certificate, why_failed
 
 LOG = Logger(namespace="csms.connection")
 """Ours alone: the protocol's own ``log`` is Autobahn's, whose chatter is no operator's business."""
@@ -43,6 +50,7 @@ class StationGate:
     dialects: Mapping[str, Dialect]
     limits: Limits
     hooks: Hooks
+    security: Security
     provisioning: Provisioning
     switchboard: Switchboard
     answer: Answerer
@@ -52,6 +60,7 @@ class StationGate:
     now: Callable[[], Any]
     clock: IReactorTime
     opening: int = 0
+    opening_by: Counter[str] = field(default_factory=Counter)
 
     def choose(self, offered: tuple[str, ...]) -> Dialect | None:
         """The first of our dialects, in our order, that the station offers."""
@@ -62,6 +71,9 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
     """One socket: handshake, then frames to and from its ``Station``."""
 
     gate: StationGate
+    profiles: frozenset[int] = frozenset({0, 1})
+    entry = Entry()
+    address = ""
     station: Station | None = None
     fence = 0
     name = ""
@@ -77,9 +89,12 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
     def connectionMade(self) -> None:
         """A TCP or TLS connection; counts as unauthenticated until the handshake is done."""
         super().connectionMade()
-        self.gate.opening += 1
+        gate, self.address = self.gate, address_of(self.peer)
+        gate.opening += 1
+        gate.opening_by[self.address] += 1
         self.counted = True
-        if self.gate.opening > self.gate.limits.max_unauthenticated:
+        crowd = gate.opening_by[self.address] > gate.limits.max_unauthenticated_per_address
+        if crowd or gate.opening > gate.limits.max_unauthenticated:
             LOG.warn("too many connections without a handshake: {peer} is cut off", peer=self.peer)
             self.transport.abortConnection()
 
@@ -91,24 +106,29 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         super().processHandshake()
 
     async def _connect(self, request: ConnectionRequest) -> tuple[str | None, dict[str, str]]:
+        if "origin" in request.headers and not self.gate.limits.browsers:
+            await self._refuse(refused(Refusal.BROWSER))
         try:
             self.name = identity(request.path, self.gate.path)
         except RefusedIdentity as no:
-            self._refuse(404, str(no))
+            await self._refuse(refused(Refusal.IDENTITY, str(no)))
         credentials = basic_credentials(request.headers)
         if credentials is not None and credentials[0] != self.name:
-            self._refuse(401, "the user name is not the station's identity")
+            await self._refuse(refused(Refusal.USER))
         handshake = Handshake(
-            self.name, self.peer, tuple(request.protocols), credentials is not None, bool(self.factory.isSecure)
+            self.name, self.peer, tuple(request.protocols), credentials is not None, max(self.profiles) >= 2
         )
-        decision = await self.gate.provisioning.admit(handshake, credentials[1] if credentials else None)
-        if not decision.admit:
-            self._refuse(decision.http_status, decision.reason)
+        password = credentials[1] if credentials else None
+        certificate = client_certificate(self.transport) if handshake.tls else None
+        entry = await self.gate.security.admit(handshake, Proof(self.profiles, password, certificate))
+        if not entry.admit:
+            await self._refuse(entry)
+        self.entry = entry
         self.dialect = self.gate.choose(handshake.protocols)
         if self.dialect is None:
             return None, {}
         if not await self._older_gives_way():
-            self._refuse(409, "this station is connected already, and that connection is alive")
+            await self._refuse(refused(Refusal.DUPLICATE))
         self.fence = await self.gate.switchboard.fence(self.name)
         return self.dialect.protocol, {}
 
@@ -134,37 +154,49 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
                 LOG.failure("bug: the handshake of {station!r} raised", station=self.name)
             raise ConnectionDeny(503, "Try again later") from None
 
-    def _refuse(self, status: int, reason: str) -> None:
+    async def _refuse(self, entry: Entry) -> NoReturn:
+        """Tell the log why, the peer as little as possible; an answer that costs too little to guess at waits."""
+        refusal, security = entry.refusal or Refusal.UNKNOWN, self.gate.security
+        station = self.name or self.http_request_path[:100]
         LOG.info(
-            "refused {station!r} from {peer}: {status} {reason}",
-            station=self.name or self.http_request_path[:100],
+            "refused {station!r} from {peer}: {code}: {reason}; {cure}",
+            station=station,
             peer=self.peer,
-            status=status,
-            reason=reason,
+            code=refusal.word,
+            reason=entry.reason,
+            cure=refusal.cure,
         )
-        public = {401: "Unauthorized", 404: "Unknown station", 409: "Already connected"}.get(status, "Refused")
-        raise ConnectionDeny(status, public)
+        if refusal not in (Refusal.IDENTITY, Refusal.DUPLICATE, Refusal.PLUGIN, Refusal.BROWSER):
+            entry = await security.turned_away(entry, self.name, self.address)
+        if entry.wait_s:
+            await task.deferLater(self.gate.clock, entry.wait_s)
+        raise ConnectionDeny(entry.status, refusal.public if entry.status == refusal.status else "Refused")
 
     def failHandshake(self, reason: str, code: int = 400, responseHeaders: Any = None) -> None:
         """Autobahn's, with the challenge that a 401 needs."""
         if code == 401:
             responseHeaders = [*(responseHeaders or []), ("WWW-Authenticate", 'Basic realm="csms"')]
+        elif code == 429:
+            responseHeaders = [*(responseHeaders or []), ("Retry-After", "300")]
         super().failHandshake(reason, code, responseHeaders)
 
     async def _older_gives_way(self) -> bool:
-        """The newer socket may take over only from one that is dead: a hijacker cannot push a living station out."""
-        older = self.gate.switchboard.station(self.name)
-        if older is None:
-            return True
-        alive = await older.alive(OLD_SOCKET_PING_S)
-        if alive:
-            LOG.warn(
-                "a second connection as {station} from {peer}: the first one, from {first}, is alive and stays",
-                station=self.name,
-                peer=self.peer,
-                first=older.peer_address,
+        """A dead connection is replaced; one that lives stays for profiles 0 and 1, where a hijacker may come with a stolen password or none."""
+        asked: Station | None = None
+        while (older := self.gate.switchboard.station(self.name)) is not None and older is not asked:
+            asked = older
+            if not await older.alive(OLD_SOCKET_PING_S):
+                continue
+            wins = self.entry.profile.tls
+            text = (
+                f"a second connection from {self.address}, while the one from {older.peer_address} is alive: "
+                f"the {'newest' if wins else 'older'} stays"
             )
-        return not alive
+            kind = SecurityEventKind.DUPLICATE_IDENTITY
+            await self.gate.security.raise_event(kind, self.name, text, address=self.address)
+            if not wins:
+                return False
+        return True
 
     # Open
 
@@ -196,6 +228,8 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
             clock=self.gate.clock,
             call_timeout_s=self.gate.limits.call_timeout_s,
         )
+        station.profile = self.entry.profile
+        station.enrolling = self.entry.enrolling
         older = self.gate.switchboard.add(station)
         if older is station:
             self._drop("a newer connection of this station is open")
@@ -208,14 +242,17 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
     def _begin(self, station: Station, older: Station | None) -> Any:
         """Read nothing before it is known whether the station booted already."""
         if older is not None:
+            older.gone()
             older.drop("replaced by a newer connection")
         yield defer.ensureDeferred(self.gate.provisioning.connected(station))
         LOG.info(
-            "{station} connected from {peer} with {protocol}",
+            "{station} connected from {peer} with {protocol}, security profile {profile}",
             station=station.id,
             peer=self.peer,
             protocol=station.protocol,
+            profile=int(station.profile),
         )
+        yield defer.ensureDeferred(self.gate.security.arrived(station.id, self.address))
         self.gate.tell(StationConnected(station.ref, self.gate.now(), self.peer))
         if self.brake is not None:
             self.brake.hold(False)
@@ -247,6 +284,13 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         gate.logged(station.id, "in", payload)
         station.receive(payload)
         gate.seen(station)
+        if self.brake is not None and self.brake.heard(gate.limits.max_rate):
+            self._slowed_down(station)
+
+    def _slowed_down(self, station: Station) -> None:
+        text = f"more than {self.gate.limits.max_rate} messages a second: its socket is read more slowly"
+        raise_event = self.gate.security.raise_event
+        run_guarded(lambda: raise_event(SecurityEventKind.FLOOD, station.id, text, address=self.address), LOG)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         """One message; OCPP-J speaks text only."""
@@ -294,7 +338,20 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
     def _uncount(self) -> None:
         if self.counted:
             self.counted = False
-            self.gate.opening -= 1
+            gate = self.gate
+            gate.opening -= 1
+            gate.opening_by[self.address] -= 1
+            if not gate.opening_by[self.address]:
+                del gate.opening_by[self.address]
+
+    def connectionLost(self, reason: Any) -> None:
+        """Autobahn's; a TLS handshake that failed is a matter of security."""
+        found = why_failed(reason.value)
+        if found is not None and self.counted:
+            kind, words = found
+            raise_event = self.gate.security.tls_failed
+            run_guarded(lambda: raise_event(kind, words, self.address), LOG)
+        super().connectionLost(reason)
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         """The connection ended, cleanly or not."""
@@ -315,9 +372,11 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
 SHUTDOWN = "the CSMS restarts"
 
 
-def station_factory(gate: StationGate, reactor: Any) -> WebSocketServerFactory:
-    """The listening side for one port."""
-    protocol = type("StationProtocol", (StationProtocol,), {"gate": gate})
+def station_factory(
+    gate: StationGate, reactor: Any, profiles: frozenset[int] = frozenset({0, 1})
+) -> WebSocketServerFactory:
+    """The listening side for one port, and the security profiles it takes."""
+    protocol = type("StationProtocol", (StationProtocol,), {"gate": gate, "profiles": profiles})
     factory = WebSocketServerFactory(protocols=list(gate.dialects), server="csms", reactor=reactor)
     factory.protocol = protocol
     factory.noisy = False

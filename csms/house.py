@@ -24,6 +24,9 @@ from csms.blocks.people import People
 from csms.blocks.presence import Presence
 from csms.blocks.provisioning import BootPolicy, Provisioning
 from csms.blocks.reception import Reception
+from csms.blocks.security import DoorPolicy, Security
+from csms.blocks.sentry import Sentry, TryLimits
+from csms.blocks.station_keys import StationKeys
 from csms.blocks.transactions import Transactions
 from csms.config import Site
 from csms.connection import SHUTDOWN, StationGate
@@ -38,6 +41,7 @@ from csms.model.data_transfer import DataTransfer
 from csms.model.metering import MeterValue, MeterValues
 from csms.model.monitoring import Notice, NotifyEvent
 from csms.model.provisioning import BootNotification, Heartbeat, NotifyReport
+from csms.model.security import SecurityEventNotification
 from csms.model.station import StationRecord
 from csms.model.transactions import Transaction, TransactionEvent
 from csms.ocpp import schemas
@@ -47,6 +51,7 @@ from csms.ocpp.v16 import DIALECT as V16
 from csms.ocpp.v201 import DIALECT as V201
 from csms.outgoing import dialled, http_agent
 from csms.plugins import PluginHost
+from csms.redaction import without_secrets
 from csms.running import run_guarded
 from csms.socket_care import Limits
 from csms.store import Store, StoredEvent
@@ -138,7 +143,12 @@ class House:
             own_channels={"log": OpenChannel("log", LOG_SETTINGS, LogChannel())},
             use_channels=self.notifications.use,
         )
-        self.provisioning = Provisioning(self.hooks, self.store, self.switchboard, _boot_policy(site), now)
+        sentry = Sentry(reactor, _try_limits(site))
+        self.security = Security(self.hooks, self.store, sentry, _door_policy(site), now, self.tell)
+        self.keys = StationKeys(self.store, self.switchboard, self.security, now)
+        self.provisioning = Provisioning(
+            self.hooks, self.store, self.switchboard, _boot_policy(site), now, open=site.open
+        )
         self.authorization = AuthorizationBlock(self.hooks, self.store, now)
         self.availability = Availability(self.hooks, self.store, self.switchboard, self.provisioning, reactor, now)
         self.evidence = EvidenceBlock(self.store, decoded, MeterRules())
@@ -154,7 +164,7 @@ class House:
         )
         self.transactions = Transactions(self.store, self.authorization, self.provisioning, now, self.billing.costs)
         self.monitoring = Monitoring(self.store, self.availability)
-        self.commands = Commands(self.hooks, self.store, self.switchboard, self.authorization, reactor, now)
+        self.commands = Commands(self.hooks, self.store, self.switchboard, self.authorization, self.keys, reactor, now)
         self.presence = Presence(
             self.hooks, self.store, self.switchboard, reactor, now, offline_after=site.stations.offline_after
         )
@@ -175,11 +185,13 @@ class House:
             NotifyEvent: self.monitoring.notify_event,
             Notice: self.monitoring.notice,
             DataTransfer: self.monitoring.data_transfer,
+            SecurityEventNotification: self.security.notified,
         }
 
     def tell(self, event: object) -> None:
         """News, first to the blocks that act on it, then to the plugins."""
         self.commands.on_event(event)
+        self.keys.on_event(event, self.commands.send)
         self.availability.on_event(event)
         self.presence.on_event(event)
         self.billing.on_event(event)
@@ -262,6 +274,7 @@ class House:
             dialects={dialect.protocol: dialect for dialect in wanted},
             limits=_limits(self.site),
             hooks=self.hooks,
+            security=self.security,
             provisioning=self.provisioning,
             switchboard=self.switchboard,
             answer=self.reception.answer,
@@ -273,7 +286,7 @@ class House:
         )
 
     def _logged(self, station: str, direction: str, frame: str | bytes) -> None:
-        self.store.messages.log(station, self.now(), direction, frame)
+        self.store.messages.log(station, self.now(), direction, without_secrets(frame))
         self.metrics.message(direction)
 
     def rooms(self, token: str) -> Rooms:
@@ -346,8 +359,6 @@ def _parsed(body: bytes) -> dict[str, Any]:
 def _boot_policy(site: Site) -> BootPolicy:
     stations = site.stations
     return BootPolicy(
-        unknown=stations.unknown,
-        pending_limit=stations.pending_limit,
         heartbeat_interval_s=int(stations.heartbeat_interval.total_seconds()),
         pending_interval_s=int(stations.pending_interval.total_seconds()),
         max_clock_skew_s=stations.max_clock_skew.total_seconds(),
@@ -372,6 +383,27 @@ def _bill_rules(site: Site) -> BillRules:
     )
 
 
+def _door_policy(site: Site) -> DoorPolicy:
+    return DoorPolicy(
+        unknown=site.stations.unknown,
+        pending_limit=site.stations.pending_limit,
+        organization=site.tls.organization,
+        common_name=site.tls.common_name,
+        open=site.open,
+    )
+
+
+def _try_limits(site: Site) -> TryLimits:
+    server = site.server
+    return TryLimits(
+        window_s=server.failed_tries_window.total_seconds(),
+        per_address=2 * server.failed_tries,
+        per_identity=server.failed_tries,
+        penalty_s=min(4.0, 0.8 * server.handshake_timeout.total_seconds()),
+        flaps=server.failed_tries,
+    )
+
+
 def _limits(site: Site) -> Limits:
     server = site.server
     return Limits(
@@ -382,7 +414,10 @@ def _limits(site: Site) -> Limits:
         ping_timeout_s=server.ping_timeout.total_seconds(),
         call_timeout_s=server.call_timeout.total_seconds(),
         max_unauthenticated=server.max_unauthenticated,
+        max_unauthenticated_per_address=server.max_unauthenticated_per_address,
+        max_rate=server.max_rate,
         compression=server.compression,
+        browsers=server.browsers,
     )
 
 

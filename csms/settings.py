@@ -40,11 +40,14 @@ __all__ = [
     "ChannelSettings",
     "Database",
     "Duration",
+    "Listener",
     "Plugins",
     "Server",
     "Site",
     "SiteInfo",
     "Stations",
+    "Tls",
+    "TlsPair",
     "Unfit",
     "parse_duration",
 ]
@@ -64,11 +67,46 @@ class SiteInfo:
     timezone: TimeZone = "UTC"
 
 
+Profile = Literal[0, 1, 2, 3]
+Profiles = Annotated[tuple[Profile, ...], OnceEach]
+
+
+@dataclass(frozen=True)
+class Listener:
+    """``[[server.listeners]]``: one more endpoint, and the security profiles it takes: 0 and 1 in the clear, 2 and 3 with TLS."""
+
+    listen: Endpoint
+    profiles: Annotated[Profiles, OneOrMore]
+
+    def __post_init__(self) -> None:
+        check_listener(self.listen, self.profiles)
+
+    @property
+    def tls(self) -> bool:
+        """Whether TLS is spoken here."""
+        return any(profile >= 2 for profile in self.profiles)
+
+
+def check_listener(listen: str, profiles: tuple[int, ...]) -> None:
+    """Raise ValueError where an endpoint and its profiles do not go together."""
+    if listen.startswith("ssl:"):
+        raise Unfit(
+            "listen says ssl, and TLS is what profiles 2 and 3 say", f'write "tcp:{listen[4:].split(":")[0]}" and [tls]'
+        )
+    if len({profile >= 2 for profile in profiles}) > 1:
+        raise Unfit("profiles of one listener are 0 and 1 (in the clear), or 2 and 3 (with TLS)", "make two listeners")
+
+
 @dataclass(frozen=True)
 class Server:
-    """``[server]``: where stations connect, and what one socket may cost; sizes in bytes, ``ping_interval`` 0s sends no pings."""
+    """``[server]``: where stations connect, and what one socket may cost; sizes in bytes, ``ping_interval`` 0s sends no pings.
+
+    Without ``profiles``, the first listener takes profile 1, and 0 where ``[stations] unknown`` says that every station is accepted.
+    """
 
     listen: Endpoint = "tcp:9000"
+    profiles: Profiles = ()
+    listeners: tuple[Listener, ...] = ()
     path: UrlPath = "/ocpp"
     handshake_timeout: TenthOrMore = timedelta(seconds=5)
     ping_interval: Duration = timedelta(seconds=30)
@@ -77,7 +115,34 @@ class Server:
     max_message: MessageBytes = 262144
     max_header: HeaderBytes = 16384
     max_unauthenticated: Count = 1000
+    max_unauthenticated_per_address: Count = 100
+    max_rate: Count = 100
+    failed_tries: Count = 10
+    failed_tries_window: SecondOrMore = timedelta(minutes=5)
+    browsers: bool = False
     compression: bool = True
+
+    def __post_init__(self) -> None:
+        check_listener(self.listen, self.profiles)
+
+
+@dataclass(frozen=True)
+class TlsPair:
+    """A certificate chain and its private key, both PEM files."""
+
+    chain: Filled
+    key: Filled
+
+
+@dataclass(frozen=True)
+class Tls:
+    """``[tls]``: the certificates of the listeners with TLS, and how stations' certificates are checked."""
+
+    certificates: tuple[TlsPair, ...] = ()
+    client_ca: str = ""
+    ciphers: Literal["ocpp", "modern"] = "ocpp"
+    common_name: Literal["identity", "serial", "either"] = "either"
+    organization: str = ""
 
 
 @dataclass(frozen=True)
@@ -165,6 +230,7 @@ class Site:
 
     site: SiteInfo = field(default_factory=SiteInfo)
     server: Server = field(default_factory=Server)
+    tls: Tls = field(default_factory=Tls)
     api: Api = field(default_factory=Api)
     database: Database = field(default_factory=Database)
     stations: Stations = field(default_factory=Stations)
@@ -175,6 +241,17 @@ class Site:
     plugin_tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     notify_tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     text: str = field(default="", repr=False)
+
+    @property
+    def listeners(self) -> tuple[Listener, ...]:
+        """Where stations connect, the first listener first, each with the profiles that hold."""
+        profiles = self.server.profiles or ((0, 1) if self.stations.unknown == "accept" else (1,))
+        return (Listener(self.server.listen, profiles), *self.server.listeners)
+
+    @property
+    def open(self) -> bool:
+        """Whether some listener takes stations without a proof."""
+        return any(0 in one.profiles for one in self.listeners)
 
     @property
     def database_file(self) -> Path:
@@ -191,6 +268,7 @@ TABLES: Mapping[str, type] = {
     "site": SiteInfo,
     "server": Server,
     "api": Api,
+    "tls": Tls,
     "database": Database,
     "stations": Stations,
     "bills": Bills,

@@ -14,6 +14,8 @@ from twisted.internet.tcp import Server
 from zope.interface import implementer
 
 MAX_ID = 48
+RATE_OVER_S = 10.0
+"""Over how long the rate of messages is measured."""
 STALLED_S = 30.0
 """How long a peer may leave its receive window closed before the connection is cut."""
 
@@ -43,8 +45,8 @@ def identity(path: str, prefix: str) -> str:
     return name
 
 
-def basic_credentials(headers: Mapping[str, str]) -> tuple[str, str] | None:
-    """User and password of HTTP basic authentication, or None where there is none; bytes beyond UTF-8 are read as Latin-1."""
+def basic_credentials(headers: Mapping[str, str]) -> tuple[str, bytes] | None:
+    """User and password of HTTP basic authentication, or None where there is none; a password may be any bytes."""
     scheme, _, encoded = headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return None
@@ -52,12 +54,8 @@ def basic_credentials(headers: Mapping[str, str]) -> tuple[str, str] | None:
         raw = base64.b64decode(encoded.strip(), validate=True)
     except (binascii.Error, ValueError):
         return None
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError:
-        text = raw.decode("latin-1")
-    user, colon, password = text.partition(":")
-    return (user, password) if colon else None
+    user, colon, password = raw.partition(b":")
+    return (user.decode("utf-8", "replace"), password) if colon else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,11 @@ class Limits:
     ping_timeout_s: float = 10.0
     call_timeout_s: float = 30.0
     max_unauthenticated: int = 1000
+    max_unauthenticated_per_address: int = 100
+    max_rate: int = 100
+    """Messages of one station in a second, over ten seconds; what is more waits in the socket."""
     compression: bool = True
+    browsers: bool = False
     fast_path: bool = True
     """Off only to measure what it brings."""
 
@@ -86,6 +88,29 @@ class Brake:
         self._cut: IDelayedCall | None = None
         self._full = False
         self._held = False
+        self._flood = False
+        self._calming: IDelayedCall | None = None
+        self._heard = 0
+        self._since = clock.seconds()
+
+    def heard(self, max_rate: int) -> bool:
+        """One more message; reading stops where there are too many, until their rate is within bounds. True when that begins."""
+        self._heard += 1
+        if self._heard <= max_rate * RATE_OVER_S:
+            return False
+        now = self._clock.seconds()
+        wait = self._since + RATE_OVER_S - now
+        self._heard, self._since = 0, max(now, self._since + RATE_OVER_S)
+        if wait <= 0 or self._flood:
+            return False
+        self._flood = True
+        self._set()
+        self._calming = self._clock.callLater(wait, self._calm)
+        return True
+
+    def _calm(self) -> None:
+        self._flood = False
+        self._set()
 
     def pauseProducing(self) -> None:
         """64 KiB wait to be sent."""
@@ -102,6 +127,8 @@ class Brake:
     def stopProducing(self) -> None:
         """The connection ends."""
         self._release()
+        if self._calming is not None and self._calming.active():
+            self._calming.cancel()
 
     def hold(self, held: bool) -> None:
         """The station's inbox is full, or no longer."""
@@ -109,7 +136,7 @@ class Brake:
         self._set()
 
     def _set(self) -> None:
-        if self._full or self._held:
+        if self._full or self._held or self._flood:
             self._transport.pauseProducing()
         else:
             self._transport.resumeProducing()

@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from csms.model.commands import CommandAnswer, CommandState
+from csms.model.security import SecurityProfile
 from csms.model.station import StationRef
 from csms.ocpp.dialect import Dialect, NotSupportedByStation, Payload
 from csms.ocpp.errors import OcppError
@@ -83,6 +84,8 @@ class Station:
         self.fence = fence
         self.peer_address = peer_address
         self.accepted = False
+        self.enrolling = False
+        self.profile = SecurityProfile.NONE
         self.lost = False
         self.heard_at = clock.seconds()
         self.heartbeat_s: int | None = None

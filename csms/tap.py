@@ -17,17 +17,20 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.python import usage
 
-from csms.config import Site, SiteFileError, load_site
+from csms.config import SettingsReader, Site, SiteFileError, load_site
 from csms.connection import station_factory
 from csms.house import House
 from csms.plugins import names
 from csms.store import SchemaFault, StoreFault
+from csms.tls import Contexts, TlsFault, TlsFiles, wrapped
 from csms.web import api_site
 
 # Timers follow the monotonic clock: with wall time, a clock set back by an hour would freeze every timer for an hour.
 ReactorBase.seconds = staticmethod(time.monotonic)
 
 
+CERTIFICATES_EVERY_S = 10.0
+"""How often the files of certificates are looked at."""
 GC_THRESHOLDS = (20_000, 20, 50)
 """Hardly anything here makes cycles, and a busy turn has thousands of objects alive: look for cycles less often than Python's 700."""
 
@@ -66,6 +69,7 @@ class CsmsService(Service):
         self._site = site
         self.house = House(site, reactor)
         self._ports: list[IListeningPort] = []
+        self._watches: list[task.LoopingCall] = []
 
     def startService(self) -> None:
         """Open everything; a failure is told in plain words and stops the process with status 1."""
@@ -76,10 +80,15 @@ class CsmsService(Service):
     async def _open(self) -> None:
         token = api_token(self._site)
         await self.house.open()
-        stations = station_factory(self.house.gate(), self._reactor)
+        gate = self.house.gate()
+        contexts = tls_contexts(self._site)
         api = api_site(self.house.rooms(token))
         api.noisy = False
-        await self._listen(self._site.server.listen, stations, "stations", for_stations(self._reactor))
+        sockets = for_stations(self._reactor)
+        for listener, context in zip(self._site.listeners, contexts, strict=True):
+            factory = station_factory(gate, self._reactor, frozenset(listener.profiles))
+            await self._listen(listener.listen, _with_tls(factory, context, self._reactor), "stations", sockets)
+        self._watch_certificates([context for context in contexts if context is not None])
         await self._listen(self._site.api.listen, api, "the API", self._reactor)
         gc.collect()
         gc.freeze()
@@ -95,6 +104,13 @@ class CsmsService(Service):
         except Exception as fault:
             raise CannotListen(f"cannot listen for {who} on {description}: {fault}") from None
 
+    def _watch_certificates(self, contexts: list[Contexts]) -> None:
+        for context in contexts:
+            watch = task.LoopingCall(context.look)
+            watch.clock = self._reactor
+            watch.start(CERTIFICATES_EVERY_S, now=False)
+            self._watches.append(watch)
+
     def _announce(self) -> None:
         for line in announcement(
             self._site, names(self.house.plugins.loaded), [port.getHost() for port in self._ports]
@@ -108,6 +124,8 @@ class CsmsService(Service):
         self._reactor.callWhenRunning(stop_with_failure, self._reactor)
 
     async def _close(self) -> None:
+        for watch in self._watches:
+            watch.stop()
         for port in self._ports:
             await _deferred(port.stopListening())
         await self.house.close()
@@ -126,6 +144,26 @@ def for_stations(reactor: Any) -> Any:
     from csms.station_reactor import StationReactor
 
     return StationReactor(reactor)
+
+
+def tls_contexts(site: Site) -> list[Contexts | None]:
+    """For each listener its TLS, or None; raises SiteFileError where the files will not do."""
+    tls = site.tls
+    pairs = tuple((site.folder / pair.chain, site.folder / pair.key) for pair in tls.certificates)
+    files = TlsFiles(pairs, site.folder / tls.client_ca if tls.client_ca else None, tls.ciphers)
+    reader = SettingsReader(site)
+    made: list[Contexts | None] = []
+    for listener in site.listeners:
+        try:
+            made.append(Contexts(files, frozenset(listener.profiles)) if listener.tls else None)
+        except TlsFault as fault:
+            reader.mistake(("tls",), str(fault), "docs/security.md has the way in five minutes")
+    reader.done()
+    return made
+
+
+def _with_tls(factory: Any, context: Contexts | None, reactor: Any) -> Any:
+    return factory if context is None else wrapped(factory, context, reactor)
 
 
 class CannotListen(Exception):
@@ -186,8 +224,12 @@ def announcement(site: Site, plugins: str, hosts: list[Any]) -> list[str]:
     """What an operator reads at the start: where stations connect, where the API is, which plugins run, and how to try it."""
     from csms.addresses import reachable
 
-    stations, api = hosts[0], hosts[-1]
-    where = [f"ws://{address}:{stations.port}{site.server.path}/<station>" for address in reachable(stations.host)]
+    api = hosts[-1]
+    where = [
+        f"{'wss' if listener.tls else 'ws'}://{address}:{host.port}{site.server.path}/<station>"
+        for listener, host in zip(site.listeners, hosts, strict=False)
+        for address in reachable(host.host)
+    ]
     file = str(site.file) if site.file else "built-in defaults (make a site file with: csms init)"
     key = "the site file ([api] token)" if site.api.token else str(site.token_file)
     unknown = {

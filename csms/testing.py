@@ -20,6 +20,7 @@ from typing import Any
 from twisted.internet import defer, task
 from twisted.internet.task import Clock
 
+from csms.blocks.security import Proof
 from csms.config import load_site
 from csms.house import DIALECTS, House
 from csms.model.station import AdmitDecision, Handshake, StationConnected, StationLost, StationRef
@@ -108,10 +109,12 @@ class FakeStation:
     async def connect(self, password: str | None = None) -> None:
         """The handshake and what follows it; raises NotAdmitted."""
         house = self._csms.house
-        handshake = Handshake(self.id, "test", (self.protocol,), password is not None)
-        decision = await house.provisioning.admit(handshake, password)
-        if not decision.admit:
-            raise NotAdmitted(decision)
+        listener = house.site.listeners[0]
+        handshake = Handshake(self.id, "test", (self.protocol,), password is not None, listener.tls)
+        given = password.encode() if password is not None else None
+        entry = await house.security.admit(handshake, Proof(frozenset(listener.profiles), given))
+        if not entry.admit:
+            raise NotAdmitted(AdmitDecision(False, entry.status, entry.reason))
         gate = house.gate()
         self.station = Station(
             StationRef(self.id, self.protocol, connected=True),
@@ -127,6 +130,7 @@ class FakeStation:
             clock=self._csms.clock,
             call_timeout_s=30.0,
         )
+        self.station.profile, self.station.enrolling = entry.profile, entry.enrolling
         house.switchboard.add(self.station)
         await house.provisioning.connected(self.station)
         house.tell(StationConnected(self.station.ref, house.now(), "test"))
@@ -155,6 +159,17 @@ class FakeStation:
         """The newest call of the CSMS, once so many have come that are not answered yet."""
         await self._csms.settle(lambda: len(self.calls) >= number)
         return self.calls[-1]
+
+    async def take_password(self) -> str:
+        """Wait for the password that the CSMS gives this station, and accept it."""
+        _, _, action, payload = await self.heard()
+        if action == "ChangeConfiguration":
+            self.answer({"status": "Accepted"})
+            return str(payload["value"])
+        (data,) = payload["setVariableData"]
+        told = {"component": data["component"], "variable": data["variable"], "attributeStatus": "Accepted"}
+        self.answer({"setVariableResult": [told]})
+        return str(data["attributeValue"])
 
     def answer(self, payload: dict[str, Any]) -> None:
         """Answer the oldest call of the CSMS."""

@@ -26,21 +26,23 @@ MAY: dict[str, str] = {
     "csms.blocks.evidence": "csms.evidence csms.model csms.store",
     "csms.blocks.deliveries": "csms.facade csms.hooks csms.model csms.running csms.store",
     "csms.blocks.pricing": "csms.blocks.evidence csms.consumption csms.hooks csms.model csms.store",
+    "csms.blocks.security": "csms.blocks csms.hooks csms.model csms.refusals csms.stations csms.store",
     "csms.blocks.outcome": "csms.stations csms.ocpp.dialect csms.ocpp.rpc",
-    # A raw call out is checked like a raw call in.
-    "csms.blocks.commands": "csms.blocks csms.hooks csms.model csms.running csms.stations csms.store csms.switchboard "
+    # A raw call out is checked like a raw call in; no password gets into the ledger.
+    "csms.blocks.commands": "csms.redaction csms.blocks csms.hooks csms.model csms.running csms.stations csms.store csms.switchboard "
     "csms.ocpp.dialect csms.ocpp.errors csms.ocpp.schemas",
     # Channels are opened by plugins and used here.
     "csms.blocks.notifications": "csms.facade csms.model csms.running csms.settings csms.store",
     # The one block that takes a raw call in: it checks the words before any other block sees them.
     "csms.blocks.reception": "csms.blocks.outcome csms.hooks csms.model csms.stations csms.store "
     "csms.ocpp.dialect csms.ocpp.errors csms.ocpp.rpc csms.ocpp.schemas",
-    "csms.cli": "csms csms.cli csms.config csms.sim.command csms.tap",
+    "csms.cli": "csms csms.certificates csms.cli csms.config csms.sim.command csms.tap",
     # csms db works on the file itself, and reads its events as the house does.
     "csms.cli.database": "csms.config csms.house csms.store csms.tap",
+    "csms.certificates": "",
     "csms.config": "csms.settings csms.settings_reader csms.site_problems csms.toml_mistakes csms.toml_positions",
-    "csms.connection": "csms.frames csms.socket_care csms.blocks.provisioning csms.hooks csms.model csms.ocpp.dialect "
-    "csms.stations csms.switchboard",
+    "csms.connection": "csms.frames csms.socket_care csms.blocks.provisioning csms.blocks.security csms.blocks.sentry csms.hooks "
+    "csms.model csms.ocpp.dialect csms.refusals csms.running csms.stations csms.switchboard csms.tls",
     "csms.evidence": "csms.model",
     "csms.consumption": "csms.model",
     "csms.facade": "csms.model csms.running csms.settings",
@@ -49,13 +51,15 @@ MAY: dict[str, str] = {
     "csms.hookspecs": "csms.facade csms.model",
     # Builds and joins: the one place that knows every piece, and which reactor it is given.
     "csms.house": "csms.blocks csms.config csms.connection csms.evidence csms.facade csms.hooks csms.model csms.ocpp csms.outgoing csms.plugins "
-    "csms.running csms.socket_care csms.store csms.switchboard csms.web",
+    "csms.redaction csms.running csms.socket_care csms.store csms.switchboard csms.web",
     "csms.ledger": "csms.model",
     "csms.model": "csms.model",
     "csms.ocpp": "csms.model csms.ocpp",
     "csms.outgoing": "",
     "csms.plugin_set": "csms.config csms.facade csms.hooks csms.hookspecs",
     "csms.plugins": "csms.config csms.facade csms.hooks csms.plugin_set",
+    "csms.redaction": "",
+    "csms.refusals": "",
     "csms.running": "",
     "csms.setting_types": "",
     "csms.settings": "csms.setting_types",
@@ -69,12 +73,13 @@ MAY: dict[str, str] = {
     "csms.store": "csms.store csms.model csms.ledger",
     "csms.switchboard": "csms.model csms.stations csms.store",
     "csms.tap": "csms.addresses csms.config csms.connection csms.house csms.plugins csms.station_reactor csms.store "
-    "csms.web",
-    "csms.testing": "csms.config csms.house csms.model csms.stations csms.store",
+    "csms.tls csms.web",
+    "csms.testing": "csms.blocks.security csms.config csms.house csms.model csms.stations csms.store",
+    "csms.tls": "csms.model",
     "csms.toml_mistakes": "csms.site_problems csms.toml_positions",
     "csms.toml_positions": "",
     # The API reaches the house through its own Rooms protocols, which house fills; it knows no block, no station and no store.
-    "csms.web": "csms csms.web csms.config csms.model csms.ocpp.errors csms.ocpp.schemas csms.ocpp.strict_json",
+    "csms.web": "csms csms.web csms.config csms.model csms.ocpp.errors csms.ocpp.schemas csms.ocpp.strict_json csms.redaction",
     "csms_plugins": "csms.api",
     "twisted.plugins": "",
 }
@@ -95,10 +100,12 @@ LIBRARIES: dict[str, str] = {
     "click": "csms.cli",
     "rich": "csms.cli",
     "jsonschema_rs": "csms.ocpp.schemas",
-    "orjson": "csms.ocpp csms.store csms.web",
-    "zope": "csms.socket_care csms.web",
+    "orjson": "csms.ocpp csms.redaction csms.store csms.web",
+    "OpenSSL": "csms.tls",
+    "cryptography": "csms.certificates",
+    "zope": "csms.socket_care csms.tls csms.web",
     "twisted": "csms.blocks csms.cli csms.connection csms.facade csms.hooks csms.house csms.outgoing csms.plugin_set csms.plugins "
-    "csms.running csms.sim csms.socket_care csms.station_reactor csms.stations csms.store csms.switchboard csms.tap csms.testing csms.web "
+    "csms.running csms.sim csms.socket_care csms.station_reactor csms.stations csms.store csms.switchboard csms.tap csms.testing csms.tls csms.web "
     "csms_plugins twisted.plugins",
 }
 """Which parts may import which library; a library that is not here may be imported by nobody."""

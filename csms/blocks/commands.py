@@ -7,7 +7,7 @@ can be seen stays ``accepted`` until it is (``csms.blocks.effects``), or until i
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,9 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from csms.blocks.authorization import AuthorizationBlock
+from csms.blocks.credentials import generate_password
 from csms.blocks.effects import Effect, effect_of
+from csms.blocks.station_keys import StationKeys
 from csms.hooks import Hooks
 from csms.model.authorization import AuthorizationRequest, AuthorizationStatus, Purpose
 from csms.model.availability import ChangeAvailability, TriggerMessage
@@ -30,11 +32,13 @@ from csms.model.commands import (
     RawCall,
 )
 from csms.model.provisioning import GetBaseReport, GetVariables, Reset, ResetPlan, ResetWhen, SetVariables
+from csms.model.security_commands import SetPassword
 from csms.model.station import StationRef
 from csms.model.transactions import GetTransactionStatus, RequestStartTransaction
 from csms.ocpp.dialect import Payload
 from csms.ocpp.errors import OcppError
 from csms.ocpp.schemas import check
+from csms.redaction import redacted
 from csms.running import run_guarded
 from csms.stations import CommandFailed, Station, not_connected
 from csms.store import Store
@@ -66,6 +70,7 @@ class Commands:
         store: Store,
         switchboard: Switchboard,
         authorization: AuthorizationBlock,
+        keys: StationKeys,
         clock: IReactorTime,
         now: Callable[[], datetime],
     ) -> None:
@@ -73,6 +78,7 @@ class Commands:
         self._store = store
         self._switchboard = switchboard
         self._authorization = authorization
+        self._keys = keys
         self._clock = clock
         self._now = now
         self._watches: dict[int, Watch] = {}
@@ -161,9 +167,22 @@ class Commands:
 
         if isinstance(command, RawCall):
             _check(station, command)
-            payload = await station.call(command.action, dict(command.payload), before=mark_sent)
-            return CommandAnswer(accepted=True, status=str(payload.get("status", "")), payload=payload)
-        return await station.send(command, before=mark_sent, most=await self._most_items(station, command))
+        keys = await self._keys.offer(station.id, command)
+        try:
+            answer = await self._exchange(station, command, mark_sent)
+        except CommandFailed as failed:
+            await self._keys.failed(station.id, keys, failed)
+            raise
+        await self._keys.answered(station.id, keys, answer)
+        return answer
+
+    async def _exchange(
+        self, station: Station, command: object, before: Callable[[], Awaitable[None]]
+    ) -> CommandAnswer:
+        if not isinstance(command, RawCall):
+            return await station.send(command, before=before, most=await self._most_items(station, command))
+        payload = await station.call(command.action, dict(command.payload), before=before)
+        return CommandAnswer(accepted=True, status=str(payload.get("status", "")), payload=payload)
 
     async def _most_items(self, station: Station, command: object) -> int | None:
         """How many items the station takes in one message of this kind, if it ever told."""
@@ -294,8 +313,11 @@ def _numbered(command: object) -> object:
             return replace(command, remote_start_id=secrets.randbelow(2**31))
         case GetBaseReport(request_id=None):
             return replace(command, request_id=secrets.randbelow(2**31))
+        case SetPassword(password=None):
+            return SetPassword(generate_password())
     return command
 
 
 def _arguments(command: object) -> Mapping[str, Any]:
-    return asdict(command)  # type: ignore[call-overload,no-any-return]
+    """What the ledger keeps: no password is ever among it."""
+    return redacted(asdict(command))  # type: ignore[call-overload,no-any-return]

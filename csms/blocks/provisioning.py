@@ -1,20 +1,16 @@
-"""Block B: who may connect, who may boot, how often a station says that it lives, and what operators change about that.
-
-Unknown stations wait in a bounded approval list; a plugin may decide otherwise, a blocked station is never asked about.
-"""
+"""Block B: who may boot, how often a station says that it lives, and what operators change about that."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from twisted.logger import Logger
 
+from csms.blocks.credentials import generate_password, hash_password
 from csms.blocks.outcome import Outcome, Received
+from csms.blocks.security import ENROLMENT
 from csms.hooks import Hooks
 from csms.model.availability import TriggerMessage
 from csms.model.provisioning import (
@@ -29,7 +25,8 @@ from csms.model.provisioning import (
     ReportReceived,
     StationBooted,
 )
-from csms.model.station import Admission, AdmitDecision, Handshake, StationRecord
+from csms.model.security import SecurityProfile
+from csms.model.station import Admission, StationRecord
 from csms.stations import CommandFailed, Station
 from csms.store import Store
 from csms.switchboard import Switchboard
@@ -39,24 +36,9 @@ from csms.switchboard import Switchboard
 class BootPolicy:
     """What the site file says about stations; intervals in seconds."""
 
-    unknown: str = "pending"
-    pending_limit: int = 100
     heartbeat_interval_s: int = 300
     pending_interval_s: int = 60
     max_clock_skew_s: float = 60.0
-
-
-def hash_password(password: str) -> str:
-    """Salted SHA-256 as ``salt$digest`` in hex: enough for random keys of 16 bytes, and quick when thousands reconnect."""
-    salt = secrets.token_bytes(16)
-    return f"{salt.hex()}${hashlib.sha256(salt + password.encode()).hexdigest()}"
-
-
-def password_matches(kept: str, given: str) -> bool:
-    """Whether a password is the one that was hashed; takes the same time either way."""
-    salt, _, digest = kept.partition("$")
-    tried = hashlib.sha256(bytes.fromhex(salt) + given.encode()).hexdigest()
-    return hmac.compare_digest(tried, digest)
 
 
 class Provisioning:
@@ -65,49 +47,23 @@ class Provisioning:
     log = Logger()
 
     def __init__(
-        self, hooks: Hooks, store: Store, switchboard: Switchboard, policy: BootPolicy, now: Callable[[], datetime]
+        self,
+        hooks: Hooks,
+        store: Store,
+        switchboard: Switchboard,
+        policy: BootPolicy,
+        now: Callable[[], datetime],
+        *,
+        open: bool = False,
     ) -> None:
+        self._open = open
         self._hooks = hooks
         self._store = store
         self._switchboard = switchboard
         self._policy = policy
         self._now = now
 
-    # The handshake
-
-    async def admit(self, handshake: Handshake, password: str | None) -> AdmitDecision:
-        """Whether a WebSocket may open: plugins first, then the list, the password, and the rule for unknown stations."""
-        answer = await self._hooks.ask("admit_station", handshake=handshake)
-        if answer is not None and not answer.value.admit:
-            return answer.value  # type: ignore[no-any-return]
-        record = await self._store.stations.get(handshake.station)
-        if record is None:
-            vouched = answer is not None
-            return await self._admit_unknown(handshake, "accept" if vouched else self._policy.unknown)
-        if record.admission is Admission.BLOCKED:
-            return AdmitDecision(False, 404, f"station {record.id} is blocked")
-        kept = await self._store.stations.password_hash(record.id)
-        if kept and (password is None or not password_matches(kept, password)):
-            return AdmitDecision(
-                False, 401, "wrong password" if password is not None else "this station needs a password"
-            )
-        return AdmitDecision(True)
-
-    async def _admit_unknown(self, handshake: Handshake, rule: str) -> AdmitDecision:
-        match rule:
-            case "accept":
-                await self._store.stations.put(handshake.station, self._now(), admission=Admission.APPROVED)
-                return AdmitDecision(True)
-            case "pending" if await self._store.stations.count(Admission.PENDING) < self._policy.pending_limit:
-                await self._store.stations.put(handshake.station, self._now(), admission=Admission.PENDING)
-                self.log.info(
-                    "{station} is new and waits for approval: csms station approve {station}", station=handshake.station
-                )
-                return AdmitDecision(True)
-            case "pending":
-                return AdmitDecision(False, 404, "unknown station, and the approval list is full")
-            case _:
-                return AdmitDecision(False, 404, "unknown station")
+    # The connection
 
     async def connected(self, station: Station) -> None:
         """A station that booted before may go on where it was, without a new boot."""
@@ -117,7 +73,7 @@ class Provisioning:
         station.became(vendor=record.vendor, model=record.model, firmware=record.firmware)
         approved = record.admission is not Admission.BLOCKED
         status = await self._store.stations.boot_status(station.id)
-        station.accepted = approved and status == BootStatus.ACCEPTED
+        station.accepted = approved and status == BootStatus.ACCEPTED and not station.enrolling
 
     # What stations say
 
@@ -140,6 +96,8 @@ class Provisioning:
     async def _decide(self, station: Station, boot: BootNotification, record: StationRecord | None) -> BootDecision:
         if record is None or record.admission is Admission.BLOCKED:
             return BootDecision(BootStatus.REJECTED)
+        if station.enrolling:
+            return BootDecision(BootStatus.PENDING)
         answer = await self._hooks.ask("decide_boot", station=station.ref, boot=boot)
         if answer is not None:
             return answer.value  # type: ignore[no-any-return]
@@ -185,20 +143,36 @@ class Provisioning:
         blocked: bool | None = None,
         password: str | None = None,
         heartbeat_interval_s: int | None = None,
+        security_profile: int | None = None,
     ) -> StationRecord:
         """Create or change a station; approving asks a waiting one to boot again, blocking or a new password disconnects it."""
         before = await self._store.stations.get(id)
+        hash = hash_password(password) if password else password
         record = await self._store.stations.put(
             id,
             self._now(),
             admission=_admission(approved, blocked, before),
-            password_hash=hash_password(password) if password else password,
+            password_hash=hash,
             heartbeat_interval_s=heartbeat_interval_s,
         )
+        if security_profile is not None:
+            await self._store.security.set_profile(id, security_profile)
+        await self._keys(id, record, approved=bool(approved) or before is None, password_hash=hash)
         station = self._switchboard.station(id)
         if station is not None:
             await self._carry_out(station, record, password_changed=password is not None)
         return replace(record, online=station is not None)
+
+    async def _keys(self, id: str, record: StationRecord, *, approved: bool, password_hash: str | None) -> None:
+        """A password set by a person is the only one; an approved station without any may come for one."""
+        if password_hash:
+            await self._store.security.shown(id, password_hash)
+        elif password_hash == "":
+            await self._store.security.withdraw_all(id)
+        if record.admission is not Admission.APPROVED or not approved or record.has_password or self._open:
+            return
+        if not await self._store.security.offered(id):
+            await self._store.security.allow_enrolment(id, self._now() + ENROLMENT)
 
     async def _carry_out(self, station: Station, record: StationRecord, *, password_changed: bool) -> None:
         if record.admission is Admission.BLOCKED:
@@ -206,21 +180,29 @@ class Provisioning:
         elif password_changed:
             station.drop("the password changed")
         elif record.admission is Admission.APPROVED and not station.accepted:
+            station.enrolling = await self._without_key(station, record)
             try:
                 await station.send(TriggerMessage("BootNotification"))
             except CommandFailed as failed:
                 self.log.info("{station} will boot later by itself: {why}", station=station.id, why=str(failed))
+
+    async def _without_key(self, station: Station, record: StationRecord) -> bool:
+        """Whether a station has no proof of who it is yet, and has to be given one before it may work."""
+        if self._open or record.has_password or station.profile is SecurityProfile.TLS_CERTIFICATE:
+            return False
+        return not await self._store.security.offered(station.id)
 
     async def remove(self, id: str) -> bool:
         """Forget a station; its transactions and bills stay."""
         station = self._switchboard.station(id)
         if station is not None:
             station.drop("this station was removed")
+        await self._store.security.forget(id)
         return await self._store.stations.delete(id)
 
     def generate_password(self) -> str:
-        """A new random password of 20 bytes, in 27 characters that every station can store (OCPP allows 16 to 40)."""
-        return secrets.token_urlsafe(20)
+        """A new random password of 20 bytes as hex, which every station can store (OCPP allows 16 to 40 characters)."""
+        return generate_password()
 
 
 def _admission(approved: bool | None, blocked: bool | None, before: StationRecord | None) -> Admission | None:

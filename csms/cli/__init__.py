@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from csms import __version__
-from csms.cli import bills, database, operate, people
+from csms.cli import bills, database, operate, people, security
 from csms.cli.notify import notify
 from csms.config import Problem, SiteFileError, load_site, write_starter
 
@@ -85,7 +85,13 @@ def sim(url: str, station: str, protocol: str, password: str | None, tag: str, e
 
     try:
         options = SimOptions(
-            url=url, station=station, protocol=protocol, password=password, tag=tag, energy_wh=energy_wh
+            url=url,
+            station=station,
+            protocol=protocol,
+            password=password,
+            key_folder=Path.cwd(),
+            tag=tag,
+            energy_wh=energy_wh,
         )
     except ValueError as wrong:
         raise click.UsageError(str(wrong)) from None
@@ -99,6 +105,8 @@ for group in (
     bills.bill,
     operate.tag,
     operate.plugins,
+    security.security,
+    security.ca,
     people.person,
     people.key,
     people.audit,

@@ -103,6 +103,32 @@ def _changed(api: Api, as_json: bool, id: str, body: dict[str, Any], said: str) 
         click.echo(f"Its password, shown this once: {found['password']}")
 
 
+@station.command("password")
+@click.argument("id")
+@over_api
+def station_password(api: Api, as_json: bool, id: str) -> None:
+    """Make a new password to type in at the station, shown once; a connected station is disconnected."""
+    _changed(api, as_json, id, {"password": True}, "has a new password")
+
+
+@station.command("rotate")
+@click.argument("id")
+@click.option("--wait", default=30, show_default=True, help="seconds to wait for the station's answer")
+@over_api
+def station_rotate(api: Api, as_json: bool, id: str, wait: int) -> None:
+    """Give a connected station a new password, which nobody sees; the old one counts until the station shows the new one."""
+    _command(api, as_json, id, "SetPassword", {}, wait)
+
+
+@station.command("profile")
+@click.argument("id")
+@click.argument("profile", type=click.IntRange(0, 3))
+@over_api
+def station_profile(api: Api, as_json: bool, id: str, profile: int) -> None:
+    """Say which security profile a station must use at least; see docs/security.md."""
+    _changed(api, as_json, id, {"security_profile": profile}, f"has to use security profile {profile} or a higher one")
+
+
 @station.command("call")
 @click.argument("id")
 @click.argument("action")

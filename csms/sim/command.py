@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from csms.sim.assembly import make_station, wall_clock
 from csms.sim.charging import Ended
 from csms.sim.evse import Token
+from csms.sim.keyring import Keyring
 from csms.sim.options import SimOptions, SimResult
 from csms.sim.station import Station
 from csms.sim.uplink import CannotConnect, Dial
@@ -35,10 +36,11 @@ def simulate(
 
     Cancelling the Deferred switches the station off. It fails only for a fault of the simulator, never for what the server does.
     """
+    keys = Keyring(options.station, options.password, options.key_folder)
     if dial is None:
         from csms.sim.link import dialler
 
-        dial = dialler(reactor, options)
+        dial = dialler(reactor, options, keys)
 
     def told(words: str) -> None:
         at = now().astimezone().strftime("%H:%M:%S")
@@ -46,6 +48,7 @@ def simulate(
         say(f"{at} {options.station} {plain}")
 
     station = make_station(options, dial=dial, clock=reactor, random=random or Random(), now=now, say=told)
+    station.new_password = keys.take
     return Deferred.fromCoroutine(_Story(station, options).run())
 
 

@@ -16,6 +16,7 @@ from autobahn.websocket.compress import (
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionRefusedError, DNSLookupError, TimeoutError
 
+from csms.sim.keyring import Keyring
 from csms.sim.options import SimOptions
 from csms.sim.uplink import CannotConnect, Dial, Ear, Line
 
@@ -23,13 +24,14 @@ HANDSHAKE_S = 10
 STATUS = re.compile(r"\[(\d{3})\]|status code \"?(\d{3})")
 
 
-def dialler(reactor: Any, options: SimOptions) -> Dial:
+def dialler(reactor: Any, options: SimOptions, keys: Keyring | None = None) -> Dial:
     """Opens WebSockets to ``url/station`` with the subprotocol of the options, basic auth when there is a password, deflate when wanted."""
+    keys = keys or Keyring(options.station, options.password)
 
     def dial(ear: Ear) -> Deferred[Line]:
         opened: Deferred[Line] = Deferred()
         try:
-            factory = _Factory(reactor, options, ear, opened)
+            factory = _Factory(reactor, options, keys.password, ear, opened)
             context = _tls(factory)
         except Exception as fault:
             opened.errback(
@@ -60,10 +62,12 @@ def _tls(factory: WebSocketClientFactory) -> Any:
 class _Factory(WebSocketClientFactory):  # type: ignore[misc]
     noisy = False
 
-    def __init__(self, reactor: Any, options: SimOptions, ear: Ear, opened: Deferred[Line]) -> None:
+    def __init__(
+        self, reactor: Any, options: SimOptions, password: str | None, ear: Ear, opened: Deferred[Line]
+    ) -> None:
         headers = {}
-        if options.password is not None:
-            secret = b64encode(f"{options.station}:{options.password}".encode()).decode()
+        if password is not None:
+            secret = b64encode(f"{options.station}:{password}".encode()).decode()
             headers["Authorization"] = f"Basic {secret}"
         super().__init__(address(options), protocols=[options.protocol], headers=headers, reactor=reactor)
         self.options = options
@@ -153,7 +157,7 @@ def _refused(options: SimOptions, reason: str) -> CannotConnect:
     name = options.station
     match status:
         case "401" | "403":
-            cure = "give the station's password with --password"
+            cure = f"give the station's password with --password, or approve it: csms station approve {name}"
             return CannotConnect(f"the server refused station {name} ({status})", cure, final=True)
         case "404":
             cure = f"check the path in --url (usually /ocpp), or let the station in: csms station approve {name}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 PROTOCOLS = ("ocpp2.0.1", "ocpp1.6")
@@ -14,13 +15,15 @@ class SimOptions:
 
     The charge gives ``energy_wh`` in ``samples`` times ``sample_interval_s`` seconds, or in ``minutes`` when that is set. ``speed`` is how many
     simulated seconds one real second stands for: it only makes the power shown believable. ``forever`` stays connected after the charge;
-    ``start="remote"`` waits for a start command from the CSMS instead of a tag held to the reader.
+    a password that the CSMS gives
+    is kept in ``key_folder``; ``start="remote"`` waits for a start command from the CSMS instead of a tag held to the reader.
     """
 
     url: str = "ws://127.0.0.1:9000/ocpp"
     station: str = "SIM1"
     protocol: str = "ocpp2.0.1"
     password: str | None = None
+    key_folder: Path | None = None
     tag: str = "DEMO"
     token_type: str = "ISO14443"
     energy_wh: int = 5000

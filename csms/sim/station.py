@@ -73,6 +73,7 @@ class Station:
         self.say = say
         self.charger = Charger(self)
         self.booting = Booting(self)
+        self.new_password: Callable[[str], str] = lambda password: "kept until the end"
         self.patient: Callable[[CannotConnect], bool] = lambda trouble: True
         self._ready: list[Deferred[None]] = []
         self._reset_when_idle: set[int] = set()
@@ -158,6 +159,10 @@ class Station:
             self.booting.schedule_heartbeat()
         if name == "TxUpdatedInterval":
             self.charger.sample_interval_s = float(self.device.text(component, name))
+        if name == "BasicAuthPassword":
+            self.say(
+                f"the CSMS gave this station a new password, {self.new_password(self.device.text(component, name))}"
+            )
 
     def report(self, evse: Evse, *, again: bool = False, lane: Lane = Lane.ROUTINE) -> None:
         """Tell the status of a connector if it changed, or ``again``."""

@@ -10,6 +10,7 @@ from csms.store.keepsakes import StoredNotice, StoredTelemetry
 from csms.store.messages import LoggedMessage
 from csms.store.monitoring import AlertRecorded, SeriesPosition, StoredAlert, StoredGap
 from csms.store.presence import Attached
+from csms.store.security import KeptCertificate, Standing
 from csms.store.sole_use import InUse, SoleUse
 from csms.store.store import Store
 from csms.store.transactions import Recorded, StoredEvent
@@ -21,6 +22,7 @@ __all__ = [
     "Fenced",
     "InUse",
     "Issuing",
+    "KeptCertificate",
     "LoggedMessage",
     "NoSuchRow",
     "Recorded",
@@ -28,6 +30,7 @@ __all__ = [
     "SchemaTooNew",
     "SeriesPosition",
     "SoleUse",
+    "Standing",
     "StatusRecorded",
     "Store",
     "StoreFault",

@@ -23,6 +23,7 @@ from csms.store.people import AuditRows, DoneRows, KeyRows, PersonRows
 from csms.store.presence import PresenceRows
 from csms.store.provisioning import VariableRows
 from csms.store.schema import copy, prepare_log, upgrade
+from csms.store.security import SecurityEventRows, SecurityRows
 from csms.store.sole_use import SoleUse
 from csms.store.stations import StationRows
 from csms.store.transactions import TransactionRows
@@ -68,6 +69,8 @@ class Store:
         self.audit = AuditRows(*rows)
         self.done_requests = DoneRows(*rows)
         self.notifications = NotificationRows(*rows)
+        self.security = SecurityRows(*rows)
+        self.security_events = SecurityEventRows(*rows)
         self.messages = MessageRows(self._log_readers, self._log_writer, reactor)
 
     async def open(self) -> None:

@@ -18,6 +18,7 @@ from peewee import (
 
 from csms.store.kept_tables import Alert, AlertGap, AlertMessage, Note, Notice, Outbox, ReportPart, Telemetry, Variable
 from csms.store.people_tables import ApiKey, Audit, DoneRequest, Person
+from csms.store.security_tables import TABLES as SECURITY_TABLES
 from csms.store.statements import ONE, Row
 
 
@@ -185,5 +186,6 @@ TABLES: tuple[type[Row], ...] = (
     Audit,
     DoneRequest,
     Outbox,
+    *SECURITY_TABLES,
 )
 """What is in the main file, but for bills."""

@@ -24,6 +24,7 @@ from csms.model.authorization import AuthorizationStatus, ClearCache, IdToken
 from csms.model.availability import ChangeAvailability, TriggerMessage, UnlockConnector
 from csms.model.data_transfer import DataTransfer
 from csms.model.provisioning import GetBaseReport, GetVariables, Reset, SetVariables
+from csms.model.security_commands import SetNetworkProfile, SetPassword
 from csms.model.transactions import GetTransactionStatus, RequestStartTransaction, RequestStopTransaction
 from csms.web.problems import Mistake
 from csms.web.reading import pointer_of
@@ -41,6 +42,8 @@ COMMANDS: tuple[type, ...] = (
     RequestStartTransaction,
     RequestStopTransaction,
     Reset,
+    SetNetworkProfile,
+    SetPassword,
     SetVariables,
     TriggerMessage,
     UnlockConnector,
@@ -77,6 +80,8 @@ class StationBody(BaseModel):
     blocked: bool | None = None
     password: Password = None
     heartbeat_interval: Annotated[int, Field(ge=1, le=86400)] | None = None
+    security_profile: Annotated[int, Field(ge=0, le=3)] | None = None
+    """The least security profile that it must use from now on."""
 
     @model_validator(mode="after")
     def _one_word(self) -> StationBody:

@@ -10,10 +10,10 @@ from datetime import timedelta
 import orjson
 
 from csms.model.people import Caller, DoneRequest
+from csms.redaction import redacted
 from csms.web.access import masked
 from csms.web.json_text import dumps
 from csms.web.problems import Kind, Refused
-from csms.web.redaction import redacted
 from csms.web.rooms import Rooms
 from csms.web.routes import Answered, Route
 

@@ -14,12 +14,12 @@ from csms.model.commands import CommandRecord, CommandState
 from csms.model.people import Role
 from csms.ocpp.errors import OcppError
 from csms.ocpp.schemas import problems
+from csms.redaction import redacted
 from csms.web.access import must
 from csms.web.bodies import call_body, excesses, order_body
 from csms.web.paging import page
 from csms.web.problems import Kind, Mistake, OcppFault, Refused
 from csms.web.reading import invalid
-from csms.web.redaction import redacted
 from csms.web.rooms import Rooms
 from csms.web.routes import AFTER_ID, LIMIT, Answered, Asked, Gives, Param, Route
 from csms.web.stations import known_station

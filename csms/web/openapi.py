@@ -30,6 +30,7 @@ TAGS = {
     "bills": "What charging costs: bills, credit notes, receipts",
     "tokens": "The CSMS's own list of drivers' tokens",
     "driving": "What a driver may do",
+    "security": "What should not have happened, and certificates",
     "people": "Who may call, and what they did",
     "notifications": "Telling people",
     "house": "The CSMS itself",

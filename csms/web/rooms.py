@@ -23,6 +23,7 @@ from csms.model.monitoring import EventData
 from csms.model.notifications import NotificationRecord, NotificationState
 from csms.model.people import ApiKey, AuditEntry, Caller, DoneRequest, Person, Role
 from csms.model.provisioning import VariableValue
+from csms.model.security import SecurityEvent
 from csms.model.station import Admission, StationRecord
 from csms.model.transactions import Transaction
 from csms.web.metrics import Metrics
@@ -220,6 +221,27 @@ class NotificationRows(Protocol):
     async def counts(self) -> Mapping[tuple[str, str], int]: ...
 
 
+class SecurityEventRows(Protocol):
+    """What stations reported and the CSMS noticed."""
+
+    async def list(
+        self,
+        *,
+        station: str | None = None,
+        kind: str | None = None,
+        critical: bool | None = None,
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> Sequence[SecurityEvent]: ...
+
+
+class SecurityRows(Protocol):
+    """Which certificates stations have."""
+
+    async def certificates(self, *, station: str | None = None) -> Sequence[Any]: ...
+
+
 class StoreRoom(Protocol):
     """The repositories that the API reads, and whether the database takes writes."""
 
@@ -250,6 +272,10 @@ class StoreRoom(Protocol):
     @property
     def notifications(self) -> NotificationRows: ...
     @property
+    def security(self) -> SecurityRows: ...
+    @property
+    def security_events(self) -> SecurityEventRows: ...
+    @property
     def healthy(self) -> bool: ...
 
 
@@ -264,6 +290,7 @@ class ProvisioningRoom(Protocol):
         blocked: bool | None = None,
         password: str | None = None,
         heartbeat_interval_s: int | None = None,
+        security_profile: int | None = None,
     ) -> StationRecord: ...
     async def remove(self, id: str) -> bool: ...
     def generate_password(self) -> str: ...

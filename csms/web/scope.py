@@ -67,6 +67,8 @@ class ScopedStore:
         self.deliveries = OfBill(store.deliveries, self.bills)
         self.commands = Numbered(store.commands, sees)
         self.alerts = Numbered(store.alerts, sees)
+        self.security = OfNamedStation(store.security, sees)
+        self.security_events = OfNamedStation(store.security_events, sees)
 
     def __getattr__(self, name: str) -> Any:
         raise closed_to_sites(name)
@@ -100,6 +102,26 @@ class OfStation:
     async def list(self, station: str, **filters: Any) -> Sequence[Any]:
         """As the store's, or nothing."""
         return await self._rows.list(station, **filters) if self._sees(station) else []
+
+
+class OfNamedStation:
+    """Rows of security, which callers of single sites see for one station at a time."""
+
+    def __init__(self, rooms: Any, sees: Sees) -> None:
+        self._rooms, self._sees = rooms, sees
+
+    async def list(self, *, station: str | None, **filters: Any) -> Sequence[Any]:
+        """Events, as the store's."""
+        return await self._rooms.list(station=station, **filters) if self._named(station) else []
+
+    async def certificates(self, *, station: str | None) -> Sequence[Any]:
+        """Certificates, as the store's."""
+        return await self._rooms.certificates(station=station) if self._named(station) else []
+
+    def _named(self, station: str | None) -> bool:
+        if station is None:
+            raise Refused(Kind.FORBIDDEN, "name a station: this caller sees those of some sites only")
+        return self._sees(station)
 
 
 class Numbered:

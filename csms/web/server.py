@@ -12,7 +12,7 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 from zope.interface import implementer
 
 from csms.model.people import Caller
-from csms.web import bills, commands, driving, house, notifications, people, stations, tokens, transactions
+from csms.web import bills, commands, driving, house, notifications, people, security, stations, tokens, transactions
 from csms.web.access import SAFE, caller_of, check_origin, for_role, must
 from csms.web.changes import Change, change, key_of, note_refusal
 from csms.web.json_text import dumps
@@ -33,6 +33,7 @@ ROUTES: tuple[Route, ...] = (
     *people.ROUTES,
     *driving.ROUTES,
     *notifications.ROUTES,
+    *security.ROUTES,
     *house.ROUTES,
 )
 IDLE_S = 60.0

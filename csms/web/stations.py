@@ -11,10 +11,10 @@ from urllib.parse import quote
 from csms.model.people import Role
 from csms.model.provisioning import VariableValue
 from csms.model.station import Admission, StationRecord
+from csms.redaction import HIDDEN, is_secret, redacted_frame
 from csms.web.bodies import station_body, station_id_fault
 from csms.web.paging import page
 from csms.web.problems import Kind, QueryMistake, Refused
-from csms.web.redaction import HIDDEN, is_secret, redacted_frame
 from csms.web.rooms import LoggedMessage, Rooms
 from csms.web.routes import LIMIT, Answered, Asked, Gives, Param, Route
 from csms.web.views import (
@@ -79,6 +79,7 @@ async def put_station(rooms: Rooms, asked: Asked) -> Answered:
         blocked=body.blocked,
         password=made or body.password,
         heartbeat_interval_s=body.heartbeat_interval,
+        security_profile=body.security_profile,
     )
     shown = ProvisionedStation(**station_facts(rooms, record, ProvisionedStation, password=made))
     if not new:

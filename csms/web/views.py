@@ -17,7 +17,7 @@ from csms.model.people import ApiKey, Role
 from csms.model.provisioning import Variable
 from csms.model.station import Admission
 from csms.model.transactions import Completeness, EventType
-from csms.web.redaction import HIDDEN, is_secret
+from csms.redaction import HIDDEN, is_secret
 from csms.web.rooms import StoredAlert
 
 T = TypeVar("T")
@@ -346,6 +346,17 @@ def tree(records: Iterable[ConnectorRecord]) -> tuple[StatusView | None, list[Ev
         )
         for evse in evses
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class StationCertificate:
+    """The newest certificate of one kind that a station has, as far as it is known; ``serial_number`` in hex."""
+
+    station: str
+    kind: str
+    serial_number: str
+    subject: str
+    expires: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,10 +141,9 @@ async def test_an_alert_can_carry_a_connectors_status(make: Make) -> None:
 async def test_a_notice_is_kept_and_answered(make: Make) -> None:
     csms = await make()
     station = await csms.station("CS1")
-    payload = {"type": "SettingSystemTime", "timestamp": "2026-03-01T12:00:00Z"}
-    assert await station.say("SecurityEventNotification", payload) == {}
+    assert await station.say("FirmwareStatusNotification", {"status": "Idle"}) == {}
     (told,) = csms.told(NoticeReceived)
-    assert told.notice.kind == "SecurityEventNotification"
+    assert told.notice.kind == "FirmwareStatusNotification"
 
 
 @pytest_twisted.ensureDeferred

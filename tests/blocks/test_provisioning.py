@@ -7,7 +7,7 @@ import pytest_twisted
 from block_kit import Make
 from twisted.internet import defer
 
-from csms.blocks.provisioning import hash_password, password_matches
+from csms.blocks.credentials import hash_password, password_matches
 from csms.model.provisioning import StationBooted
 from csms.model.station import Admission
 from csms.testing import NotAdmitted, Refused
@@ -31,6 +31,10 @@ async def test_an_unknown_station_waits_and_boots_again_when_approved(make: Make
     assert call[2:] == ["TriggerMessage", {"requestedMessage": "BootNotification"}]
     station.answer({"status": "Accepted"})
     assert (await approved).admission is Admission.APPROVED
+    assert (await station.boot())["status"] == "Pending"
+    await station.take_password()
+    assert (await station.heard())[2] == "TriggerMessage"
+    station.answer({"status": "Accepted"})
     assert (await station.boot())["status"] == "Accepted"
     assert "currentTime" in await station.say("Heartbeat", {})
 
@@ -42,7 +46,7 @@ async def test_the_approval_list_is_bounded(make: Make) -> None:
     await csms.station("CS2")
     with pytest.raises(NotAdmitted) as no:
         await csms.station("CS3")
-    assert no.value.decision.http_status == 404
+    assert no.value.decision.http_status == 401
 
 
 @pytest_twisted.ensureDeferred
@@ -50,8 +54,9 @@ async def test_unknown_stations_are_refused_where_the_site_says_so(make: Make) -
     csms = await make('[stations]\nunknown = "refuse"\n')
     with pytest.raises(NotAdmitted):
         await csms.station("CS1")
-    await csms.house.provisioning.provision("CS1")
-    assert (await (await csms.station("CS1", booted=False)).boot())["status"] == "Accepted"
+    await csms.house.provisioning.provision("CS1", password="p" * 20)
+    station = await csms.station("CS1", booted=False, password="p" * 20)
+    assert (await station.boot())["status"] == "Accepted"
 
 
 @pytest_twisted.ensureDeferred

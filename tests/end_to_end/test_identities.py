@@ -122,7 +122,7 @@ def test_password_is_asked_for_once_it_is_set(server: ServerProcess, api: Api) -
     assert asyncio.run(status(basic(name, password))) == 101
 
 
-def test_blocked_station_is_refused_with_404(server: ServerProcess, api: Api) -> None:
+def test_blocked_station_is_refused_like_a_wrong_password(server: ServerProcess, api: Api) -> None:
     path = new_path()
 
     async def status() -> int:
@@ -132,4 +132,4 @@ def test_blocked_station_is_refused_with_404(server: ServerProcess, api: Api) ->
 
     assert asyncio.run(status()) == 101
     api.expect(200, "PUT", f"/api/v1/stations/{path.rpartition('/')[2]}", {"blocked": True})
-    assert asyncio.run(status()) == 404
+    assert asyncio.run(status()) == 401

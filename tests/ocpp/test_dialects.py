@@ -22,6 +22,8 @@ from csms.model import (
     metering,
     monitoring,
     provisioning,
+    security,
+    security_commands,
     transactions,
 )
 from csms.ocpp.dialect import Dialect, NotSupportedByStation
@@ -41,6 +43,8 @@ WORDS: dict[str, type] = {
         metering,
         monitoring,
         provisioning,
+        security,
+        security_commands,
         transactions,
     )
     for name, word in vars(block).items()

@@ -22,7 +22,7 @@ from csms.model.provisioning import (
 )
 from csms.testing import Refused
 
-PENDING = '[stations]\nunknown = "pending"\npending_interval = "30s"\n'
+PENDING = '[server]\nprofiles = [0]\n[stations]\nunknown = "pending"\npending_interval = "30s"\n'
 OFFLINE_THRESHOLD = Variable("OCPPCommCtrlr", "OfflineThreshold")
 AUTHORIZE_REMOTE = Variable("AuthCtrlr", "AuthorizeRemoteStart")
 Approval = defer.Deferred[object]

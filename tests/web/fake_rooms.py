@@ -22,8 +22,10 @@ from csms.model.monitoring import EventData
 from csms.model.notifications import Notification, NotificationRecord, NotificationState, NotifyFailed
 from csms.model.people import ApiKey, AuditEntry, Caller, DoneRequest, Person, Role, TooManyTries
 from csms.model.provisioning import VariableValue
+from csms.model.security import SecurityEvent
 from csms.model.station import Admission, StationRecord
 from csms.model.transactions import EventType, Transaction
+from csms.store import KeptCertificate
 from csms.web import Metrics, Rooms
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -352,6 +354,44 @@ class FakeNotifications:
         return row.state is NotificationState.DEAD
 
 
+class FakeSecurityEvents:
+    """Security events by number."""
+
+    def __init__(self) -> None:
+        self.rows: list[SecurityEvent] = []
+
+    async def list(
+        self,
+        *,
+        station: str | None = None,
+        kind: str | None = None,
+        critical: bool | None = None,
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> list[SecurityEvent]:
+        rows = [
+            row
+            for row in self.rows
+            if row.id > after
+            and (before is None or row.id < before)
+            and station in (None, row.station)
+            and kind in (None, row.kind)
+            and critical in (None, row.critical)
+        ]
+        return (rows if before is None else rows[::-1])[:limit]
+
+
+@dataclass
+class FakeSecurity:
+    """Certificates of stations."""
+
+    rows: list[KeptCertificate] = field(default_factory=list)
+
+    async def certificates(self, *, station: str | None = None) -> list[KeptCertificate]:
+        return [row for row in self.rows if station in (None, row.station)]
+
+
 @dataclass
 class FakeStore:
     """All repositories."""
@@ -369,6 +409,8 @@ class FakeStore:
     people: FakePeople = field(default_factory=lambda: FakePeople())
     keys: FakeKeys = field(default_factory=lambda: FakeKeys())
     notifications: FakeOutbox = field(default_factory=FakeOutbox)
+    security: FakeSecurity = field(default_factory=FakeSecurity)
+    security_events: FakeSecurityEvents = field(default_factory=FakeSecurityEvents)
     healthy: bool = True
 
 
@@ -387,6 +429,7 @@ class FakeProvisioning:
         blocked: bool | None = None,
         password: str | None = None,
         heartbeat_interval_s: int | None = None,
+        security_profile: int | None = None,
     ) -> StationRecord:
         row = self._store.stations.rows.get(id) or StationRecord(id, Admission.APPROVED, created_at=NOW)
         admission = Admission.BLOCKED if blocked else Admission.PENDING if approved is False else Admission.APPROVED

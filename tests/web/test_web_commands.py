@@ -22,6 +22,7 @@ from csms.model.provisioning import (
     Variable,
     VariableValue,
 )
+from csms.model.security_commands import SetNetworkProfile, SetPassword
 from csms.model.transactions import GetTransactionStatus, RequestStartTransaction, RequestStopTransaction
 from csms.web.bodies import COMMANDS
 
@@ -161,6 +162,12 @@ EXAMPLES: list[tuple[str, Any, object]] = [
     ),
     ("RequestStopTransaction", {"transaction": "T1"}, RequestStopTransaction("T1")),
     ("Reset", {"when": "OnIdle"}, Reset(ResetWhen.ON_IDLE)),
+    (
+        "SetNetworkProfile",
+        {"slot": 1, "url": "wss://csms.example/ocpp", "security_profile": 2},
+        SetNetworkProfile(1, "wss://csms.example/ocpp", 2),
+    ),
+    ("SetPassword", {}, SetPassword()),
     (
         "SetVariables",
         {"values": [{"variable": VARIABLE, "value": "300"}]},

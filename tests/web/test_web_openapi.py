@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from api_wire import Wire, document, operation
 
+from csms.redaction import HIDDEN, redacted, redacted_frame
 from csms.web.bodies import COMMANDS
 from csms.web.openapi import problems_of
 from csms.web.problems import Kind
-from csms.web.redaction import HIDDEN, redacted, redacted_frame
 from csms.web.server import ROUTES
 
 OPERATIONS = [(method, path, found) for path, there in document()["paths"].items() for method, found in there.items()]

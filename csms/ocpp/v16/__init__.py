@@ -14,6 +14,7 @@ from csms.ocpp.v16 import (
     metering,
     notices,
     provisioning,
+    security,
     transactions,
 )
 from csms.ocpp.v201 import answers
@@ -29,6 +30,7 @@ DIALECT = Dialect(
             **metering.REQUESTS,
             **data_transfer.REQUESTS,
             **notices.REQUESTS,
+            **security.REQUESTS,
         }
     ),
     commands=MappingProxyType(
@@ -40,6 +42,7 @@ DIALECT = Dialect(
             **transactions.COMMANDS,
             **data_transfer.COMMANDS,
             **answers.COMMANDS,
+            **security.COMMANDS,
         }
     ),
 )

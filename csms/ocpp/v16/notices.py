@@ -26,6 +26,5 @@ REQUESTS: Mapping[str, Incoming] = {
     "DiagnosticsStatusNotification": Incoming(decode_diagnostics, nothing),
     "FirmwareStatusNotification": notice("FirmwareStatusNotification"),
     "LogStatusNotification": notice("LogStatusNotification"),
-    "SecurityEventNotification": notice("SecurityEventNotification", time="timestamp"),
     "SignedFirmwareStatusNotification": notice("FirmwareStatusNotification"),
 }

@@ -15,6 +15,7 @@ from csms.ocpp.v201 import (
     monitoring,
     notices,
     provisioning,
+    security,
     transactions,
     variables,
 )
@@ -31,6 +32,7 @@ DIALECT = Dialect(
             **monitoring.REQUESTS,
             **data_transfer.REQUESTS,
             **notices.REQUESTS,
+            **security.REQUESTS,
         }
     ),
     commands=MappingProxyType(
@@ -42,6 +44,7 @@ DIALECT = Dialect(
             **transactions.COMMANDS,
             **data_transfer.COMMANDS,
             **answers.COMMANDS,
+            **security.COMMANDS,
         }
     ),
 )

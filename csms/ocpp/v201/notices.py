@@ -41,5 +41,4 @@ REQUESTS: Mapping[str, Incoming] = {
     "PublishFirmwareStatusNotification": notice("PublishFirmwareStatusNotification"),
     "ReportChargingProfiles": notice("ReportChargingProfiles"),
     "ReservationStatusUpdate": notice("ReservationStatusUpdate"),
-    "SecurityEventNotification": notice("SecurityEventNotification", time="timestamp"),
 }

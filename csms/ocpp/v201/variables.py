@@ -46,7 +46,8 @@ def _encode_get(command: GetVariables) -> tuple[str, Payload]:
     return "GetVariables", {"getVariableData": wanted}
 
 
-def _encode_set(command: SetVariables) -> tuple[str, Payload]:
+def encode_set(command: SetVariables) -> tuple[str, Payload]:
+    """Values to write."""
     data = []
     for value in command.values:
         text = value.value or ""
@@ -78,7 +79,7 @@ def _decode_get(command: GetVariables, payload: Payload) -> CommandAnswer:
     return _answer(results, payload, values)
 
 
-def _decode_set(command: SetVariables, payload: Payload) -> CommandAnswer:
+def decode_set(command: SetVariables, payload: Payload) -> CommandAnswer:
     """The values are those that are in force now: a value that waits for a reboot is not among them."""
     sent = {(value.variable, value.attribute): value.value or "" for value in command.values}
     results = payload["setVariableResult"]
@@ -110,5 +111,5 @@ def _refusals(refused: Iterable[Mapping[str, Any]]) -> Iterable[str]:
 
 COMMANDS: Mapping[type, Outgoing] = {
     GetVariables: Outgoing(_encode_get, _decode_get, split_get, MOST_READ),
-    SetVariables: Outgoing(_encode_set, _decode_set, _split_set, MOST_WRITTEN),
+    SetVariables: Outgoing(encode_set, decode_set, _split_set, MOST_WRITTEN),
 }

@@ -1,10 +1,11 @@
-"""No secrets in answers: station passwords are blanked out in logged frames, command arguments and variables.
+"""No secrets in answers and logs: station passwords are blanked out in logged frames, command arguments and variables.
 
 Knows how OCPP 1.6 and 2.x spell a password's name, and nothing else of the messages.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ SECRET_FIELDS = frozenset({"basicAuthPassword", "password", "old_password", "new
 """Fields that are passwords wherever they stand (network profiles of 2.x; VPN and APN)."""
 VALUES = frozenset({"value", "attributeValue", "variableAttribute", "attributes"})
 _MARKS = (b"basicauthpassword", b"authorizationkey", b"password")
+_FRAME_MARKS = re.compile(rb"authorizationkey|password", re.IGNORECASE)
 
 
 def redacted(value: Any, *, hide: bool = False) -> Any:
@@ -44,6 +46,13 @@ def redacted_frame(frame: str) -> str:
         return orjson.dumps(redacted(orjson.loads(frame))).decode()
     except ValueError:
         return HIDDEN
+
+
+def without_secrets(frame: str | bytes) -> str | bytes:
+    """A frame for the log of messages: as it is, unless a password may be in it."""
+    if isinstance(frame, str):
+        return redacted_frame(frame)
+    return frame if _FRAME_MARKS.search(frame) is None else redacted_frame(frame.decode("utf-8", "replace"))
 
 
 def is_secret(variable: str) -> bool:
