@@ -35,6 +35,7 @@ class Scene:
     evse: int = 1
     connector: int = 1
     _seq: Any = field(default_factory=lambda: count())
+    _events: Any = field(default_factory=lambda: count())
     _transactions: Any = field(default_factory=lambda: count(1))
     transaction: str = ""
 
@@ -66,7 +67,7 @@ class Scene:
     async def notifies(self, component: Payload, variable: str, value: str) -> Payload:
         """NotifyEvent with one piece of event data."""
         data = {
-            "eventId": next(self._seq),
+            "eventId": next(self._events),
             "timestamp": self.time(),
             "trigger": "Delta",
             "actualValue": value,
