@@ -1,45 +1,51 @@
-"""Flow rules: a site's TOML rules bound to events and questions, read again when a file changes; the grammar is in docs/rules.md.
+"""Flow rules: a site's TOML rules bound to events and questions, read again when a file changes; the language is in docs/rules.md.
 
 A set of rules is taken over whole or not at all: one mistake anywhere leaves the old set at work.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from csms_plugins.flow_engine import Engine
-from csms_plugins.flow_events import CUSTOM, BootAsked, ResetAsked, kind_of, listened
-from csms_plugins.flow_files import Mistake, RuleFileError, duration, stamp, suggestion
-from csms_plugins.flow_grammar import Rule, check_functions, read_rule
-from csms_plugins.flow_presets import Reading, read_rules
+from csms_plugins.flow.chain import (
+    authorization,
+    boot_decision,
+    missing_plan,
+    reset_plan,
+    status_plan,
+    tariff_choice,
+)
+from csms_plugins.flow.engine import Engine
+from csms_plugins.flow.files import Document, stamp
+from csms_plugins.flow.loader import RuleSet, load, rule_files, rule_of
+from csms_plugins.flow.news import BootAsked, ResetAsked
+from csms_plugins.flow.web import RulesResource
 from twisted.internet.task import LoopingCall
-from twisted.web.resource import Resource
 
 from csms.api import (
     Authorization,
     AuthorizationRequest,
-    AuthorizationStatus,
     BootDecision,
     BootNotification,
-    BootStatus,
     Csms,
     Duration,
-    IdToken,
     Reset,
     ResetPlan,
-    ResetWhen,
+    SiteFileError,
     StationRef,
+    StatusCheckPlan,
+    StatusSilence,
+    TariffChoice,
+    TariffQuestion,
     WebRegistry,
     hookimpl,
 )
 
 T = TypeVar("T")
-ESCALATE_AFTER_S = 900.0
-SHOWN = 30
+WRITE_EVERY_S = 10.0
 
 
 class FlowRules:
@@ -63,199 +69,199 @@ class FlowRules:
                 raise ValueError("reload_every is at least 1s, or 0s for never")
 
     def __init__(self, settings: Settings, csms: Csms) -> None:
-        self._settings = settings
-        self._csms = csms
-        self._engine = Engine(csms)
-        self._mistakes: list[Mistake] = []
+        self.settings = settings
+        self.csms = csms
+        self.engine = Engine(csms)
+        self.set = RuleSet()
+        self.mistakes: RuleSet = RuleSet()
+        """The newer files that are not at work, because of the mistakes in them."""
+        self.listens_to: tuple[type, ...] = ()
+        self.more: tuple[Document, ...] = ()
+        """Rules that lie in no file of the site: those of a test."""
         self._stamp: object = None
-        self._timer = LoopingCall(self.look)
-        self._timer.clock = csms.clock
-        if settings.enabled:
-            self._stamp = stamp(csms.folder, settings.files)
-            self._engine.use(self._read())
-        self.listens_to = listened(name for state in self._engine.states for name in state.rule.on)
+        self._looking = LoopingCall(self.look)
+        self._writing = LoopingCall(self._write)
+        for timer in (self._looking, self._writing):
+            timer.clock = csms.clock
 
-    def _read(self) -> list[Rule]:
-        """The rules as they lie on the disk; raises RuleFileError with every mistake."""
-        reading = read_rules(self._csms.folder, self._settings.files, self._settings.presets)
-        rules = compiled(reading, self._csms)
-        if reading.mistakes:
-            self._mistakes = reading.mistakes
-            more = len(reading.mistakes) - SHOWN
-            raise RuleFileError(
-                "\n".join(map(str, reading.mistakes[:SHOWN])) + (f"\n... and {more} more" if more > 0 else "")
-            )
-        self._mistakes = []
-        return rules
+    def prepare(self) -> None:
+        """All plugins have said what they offer: read the rules, or raise SiteFileError with every mistake in them."""
+        self._take_over(self.settings, self.read(self.settings))
+        self.listens_to = self.engine.kinds()
+
+    def prepare_reload(self, settings: Settings) -> Callable[[], None]:
+        """Read the rules anew with other settings: SiteFileError, or what takes them over at once."""
+        found = self.read(settings)
+        if found.mistakes:
+            self.mistakes = found
+            raise SiteFileError(found.mistakes)
+
+        def take_over() -> None:
+            self._take_over(settings, found)
+            self.csms.listen(self.engine.kinds())
+
+        return take_over
+
+    def read(self, settings: Settings) -> RuleSet:
+        """The rules as they lie on the disk now."""
+        if not settings.enabled:
+            return RuleSet()
+        self._stamp = self._stamped(settings)
+        scopes = self.engine.scopes
+        return load(
+            self.csms, scopes, rule_files(self.csms.folder, settings.files, scopes), settings.presets, self.more
+        )
+
+    def _stamped(self, settings: Settings) -> object:
+        return stamp([path for path, _ in rule_files(self.csms.folder, settings.files, self.engine.scopes)])
+
+    def _take_over(self, settings: Settings, found: RuleSet) -> None:
+        if found.mistakes:
+            self.mistakes = found
+            raise SiteFileError(found.mistakes)
+        self.settings, self.set, self.mistakes = settings, found, RuleSet()
+        self.engine.use(found.rules, found.vocabulary)
 
     async def start(self) -> None:
-        """All plugins are there now: set aside what needs one that is not, and begin to look at the files."""
-        for state in self._engine.states:
-            state.problem = self._lacks(state.rule)
-            if state.problem:
-                self._csms.log.error(
-                    "rule {rule} ({place}) is set aside: {why}",
-                    rule=state.rule.name,
-                    place=state.rule.place,
-                    why=state.problem,
-                )
-        every_s = self._settings.reload_every.total_seconds()
-        if self._settings.enabled and every_s:
-            self._timer.start(every_s, now=False).addErrback(
-                lambda failure: self._csms.log.failure("rule files are no longer looked at", failure=failure)
-            )
+        """Go on with what was begun before, and begin to look at the files."""
+        if not self.settings.enabled:
+            self.csms.log.warn("flow rules are off: no rule is at work, and nothing that was begun goes on")
+            return
+        await self.engine.start(lambda kept: rule_of(kept, self.set.words))
+        self._writing.start(WRITE_EVERY_S, now=False).addErrback(self._ended)
+        every_s = self.settings.reload_every.total_seconds()
+        if every_s:
+            self._looking.start(every_s, now=False).addErrback(self._ended)
+
+    def _ended(self, failure: Any) -> None:
+        self.csms.log.failure("rule files are no longer looked at, or traces no longer written", failure=failure)
 
     async def stop(self) -> None:
-        """Look no more and end the runs that wait."""
-        if self._timer.running:
-            self._timer.stop()
-        self._engine.stop()
+        """Look no more; what waits goes on after the next start."""
+        for timer in (self._looking, self._writing):
+            if timer.running:
+                timer.stop()
+        await self.engine.stop()
+
+    async def _write(self) -> None:
+        self.engine.traces.prune(self.csms.now().timestamp())
+        self.engine.traces.write()
+        await self.engine.journal.commit()
 
     def look(self) -> None:
         """Take over changed files, all or none."""
-        now = stamp(self._csms.folder, self._settings.files)
-        if now == self._stamp:
+        if self._stamped(self.settings) == self._stamp:
             return
-        self._stamp = now
         try:
-            rules = self._read()
-            lacks = [f"{rule.place}: {lack}" for rule in rules if (lack := self._lacks(rule))]
-            if lacks:
-                raise RuleFileError("\n".join(lacks))
-        except RuleFileError as wrong:
-            self._csms.log.error("the rules stay as they were: {mistakes}", mistakes=str(wrong))
+            self.prepare_reload(self.settings)()
+        except SiteFileError as wrong:
+            self.csms.log.error("the rules stay as they were: {mistakes}", mistakes=str(wrong))
             return
-        self._engine.use(rules)
-        for state in self._engine.states:
-            state.problem = ""
-        self._csms.log.info("{count} rules are at work", count=len(rules))
-        self._say_unheard(rules)
+        self.csms.log.info("{count} rules are at work", count=len(self.engine.rules))
 
-    def _say_unheard(self, rules: list[Rule]) -> None:
-        for rule in rules:
-            if not all(kind in self.listens_to for kind in listened(rule.on)):
-                self._csms.log.warn(
-                    "rule {rule} ({place}) is on a kind of event that no rule wanted at start: it works after a restart",
-                    rule=rule.name,
-                    place=rule.place,
-                )
-
-    def _lacks(self, rule: Rule) -> str:
-        actions = self._csms.actions()
-        for step in rule.steps:
-            if step.verb == "call" and (name := step.fixed) and name not in actions:
-                return f"no plugin offers the action {name}: {suggestion(name, tuple(actions)) if actions else ''}"
-        return check_functions(rule, self._csms.conditions())
+    # News and questions
 
     @hookimpl
     def on_event(self, event: object) -> None:
         """Rules run after this has returned, and never hold anybody up."""
-        self._engine.news(event)
+        self.engine.news(event)
 
     @hookimpl
-    def plan_reset(self, station: StationRef, reset: Reset, active_transactions: int) -> ResetPlan | None:
+    def plan_reset(
+        self, station: StationRef, reset: Reset, active_transactions: int
+    ) -> Awaitable[ResetPlan | None] | None:
         """What the rules on ``reset.choose`` decide."""
-        for answer in self._engine.answers("reset.choose", ResetAsked(station, reset, active_transactions)):
-            if (plan := self._made(answer, _reset_plan)) is not None:
-                return plan
-        return None
+        question = ResetAsked(station, reset, active_transactions)
+        return self._first("reset.choose", question, lambda answer, rule: reset_plan(answer))
 
     @hookimpl
-    def authorize(self, request: AuthorizationRequest) -> Authorization | None:
+    def authorize(self, request: AuthorizationRequest) -> Awaitable[Authorization | None] | None:
         """What the rules on ``authorize`` decide."""
-        for answer in self._engine.answers("authorize", request):
-            if (authorization := self._made(answer, _authorization)) is not None:
-                return authorization
+        return self._authorize(request) if self.engine.bound("authorize") else None
+
+    async def _authorize(self, request: AuthorizationRequest) -> Authorization | None:
+        async for rule, answer in self.engine.answers("authorize", request):
+            try:
+                found = await authorization(self.csms, answer, request, rule.id)
+            except (ValueError, TypeError) as wrong:
+                self._passed_over(rule.id, wrong)
+                continue
+            if found is not None:
+                return found
         return None
 
     @hookimpl
-    def decide_boot(self, station: StationRef, boot: BootNotification) -> BootDecision | None:
+    def decide_boot(self, station: StationRef, boot: BootNotification) -> Awaitable[BootDecision | None] | None:
         """What the rules on ``boot`` decide."""
-        for answer in self._engine.answers("boot", BootAsked(station, boot)):
-            if (decision := self._made(answer, _boot_decision)) is not None:
-                return decision
+        return self._first("boot", BootAsked(station, boot), lambda answer, rule: boot_decision(answer))
+
+    @hookimpl
+    def choose_tariff(self, question: TariffQuestion) -> Awaitable[TariffChoice | None] | None:
+        """What the rules on ``price.choose`` decide."""
+        return self._first("price.choose", question, tariff_choice)
+
+    @hookimpl
+    def plan_status_check(self, silence: StatusSilence) -> Awaitable[StatusCheckPlan | None] | StatusCheckPlan | None:
+        """What the rules on ``status.retry`` decide, or when the rules on ``status.missing`` want to know."""
+        if self.engine.bound("status.retry"):
+            return self._first("status.retry", silence, lambda answer, rule: status_plan(answer, silence))
+        on = [one for rule in self.engine.rules_on("status.missing") for one in rule.on if one.after_s]
+        return missing_plan(min(one.after_s for one in on), silence) if on else None
+
+    @hookimpl
+    def answer_question(self, name: str, question: object) -> Awaitable[Mapping[str, object] | None] | None:
+        """What the rules on a plugin's own question decide."""
+        return self._first(name, question, lambda answer, rule: answer)
+
+    def _first(
+        self, name: str, question: Any, make: Callable[[Mapping[str, Any], str], T]
+    ) -> Awaitable[T | None] | None:
+        return self._decided(name, question, make) if self.engine.bound(name) else None
+
+    async def _decided(self, name: str, question: Any, make: Callable[[Mapping[str, Any], str], T]) -> T | None:
+        async for rule, answer in self.engine.answers(name, question):
+            try:
+                return make(answer, rule.id)
+            except (ValueError, TypeError) as wrong:
+                self._passed_over(rule.id, wrong)
         return None
 
-    def _made(self, answer: Mapping[str, Any], make: Callable[[Mapping[str, Any]], T]) -> T | None:
-        try:
-            return make(answer)
-        except (ValueError, TypeError) as wrong:
-            self._csms.log.error("a rule's decision is passed over: {why}", why=str(wrong))
-            return None
+    def _passed_over(self, rule: str, wrong: Exception) -> None:
+        self.csms.log.error("what rule {rule} decides is passed over: {why}", rule=rule, why=str(wrong))
+
+    # What is shown
 
     @hookimpl
     def register_web(self, site: WebRegistry) -> None:
-        """``GET /plugins/flow_rules/rules``: every rule with its state, counts and last traces."""
+        """``/plugins/flow_rules/rules``: every rule with its state and traces, and what can be done with them."""
         site("rules", RulesResource(self))
 
     def report(self) -> dict[str, Any]:
         """The rules at work, and the mistakes that keep newer files from being."""
         return {
-            "rules": [state.report() for state in self._engine.states],
-            "mistakes": [str(mistake) for mistake in self._mistakes],
+            "enabled": self.settings.enabled,
+            "rules": [self.rule_report(name) for name in self.engine.rules],
+            "mistakes": [asdict(mistake) for mistake in self.mistakes.mistakes],
         }
 
-
-def compiled(reading: Reading, csms: Csms) -> list[Rule]:
-    """The rules of a reading; mistakes are added to it, also those that only show between rules."""
-    rules: list[Rule] = []
-    places: dict[str, str] = {}
-    for raw in reading.rules:
-        rule = read_rule(raw, csms.conditions, reading.mistakes)
-        if rule is None:
-            continue
-        if rule.name in places:
-            what = f"rule {rule.name} is in {places[rule.name]} already"
-            reading.mistakes.append(raw.source.mistake((*raw.where, "name"), what, "give it another name"))
-        places[rule.name] = rule.place
-        rules.append(rule)
-    raised = {step.fixed for rule in rules for step in rule.steps if step.verb == "raise"}
-    for raw, rule in ((raw, rule) for raw in reading.rules for rule in rules if raw.position == rule.position):
-        for name in rule.on:
-            if kind_of(name) is CUSTOM and name not in raised and "" not in raised:
-                cure = suggestion(name, sorted(raised)) if raised else "a step such as raise = ..."
-                reading.mistakes.append(raw.source.mistake((*raw.where, "on"), f"no rule raises {name}", cure))
-    return rules
-
-
-def _reset_plan(answer: Mapping[str, Any]) -> ResetPlan:
-    escalate, after = answer.get("escalate"), answer.get("escalate_after")
-    after_s = ESCALATE_AFTER_S if after is None else duration(after)
-    if after_s is None:
-        raise ValueError(f"{after!r} is not a duration")
-    return ResetPlan(ResetWhen(str(answer.get("when"))), after_s, ResetWhen(escalate) if escalate else None)
-
-
-def _authorization(answer: Mapping[str, Any]) -> Authorization:
-    accept = answer.get("accept")
-    word = answer.get("status") or ("Accepted" if accept is True else "Invalid")
-    group = answer.get("group")
-    reason = str(answer.get("reason") or "decided by a rule")
-    return Authorization(AuthorizationStatus(word), IdToken(str(group), "Central") if group else None, reason=reason)
-
-
-def _boot_decision(answer: Mapping[str, Any]) -> BootDecision:
-    interval = answer.get("interval")
-    if interval is not None and (type(interval) is not int or interval < 1):
-        raise ValueError(f"interval {interval!r} is not a number of seconds")
-    return BootDecision(BootStatus(str(answer.get("status"))), interval, str(answer.get("reason") or ""))
-
-
-class RulesResource(Resource):
-    """Shows the rules as JSON."""
-
-    isLeaf = True
-
-    def __init__(self, rules: FlowRules) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._rules = rules
-
-    def render(self, request: Any) -> bytes:
-        """The report, or 405 for anything but reading."""
-        if request.method not in (b"GET", b"HEAD"):
-            request.setResponseCode(405)
-            request.setHeader(b"allow", b"GET")
-            request.setHeader(b"content-type", b"application/problem+json")
-            return json.dumps({"type": "about:blank", "status": 405, "title": "rules are only read here"}).encode()
-        request.setHeader(b"content-type", b"application/json")
-        return json.dumps(self._rules.report()).encode()
+    def rule_report(self, name: str) -> dict[str, Any]:
+        """One rule with its state, counts and last traces."""
+        engine, rule = self.engine, self.engine.rules[name]
+        tripped = engine.holds.tripped(name)
+        runs = [one for one in engine.runs.all() if one.rule.id == name]
+        return {
+            "name": name,
+            "site": rule.scope,
+            "place": rule.place,
+            "note": str(rule.table.get("note", "")),
+            "on": list(rule.events),
+            "order": rule.order,
+            "state": "off" if not rule.enabled else "dry" if rule.dry else "tripped" if tripped else "on",
+            "tripped": tripped,
+            "counts": dict(engine.traces.counts.get(name, {})),
+            "running": len(runs),
+            "runs": [{"id": one.id, "key": one.key, "doing": one.doing, "until": one.due} for one in runs],
+            "pending": engine.pendings.of(name),
+            "next": engine.timers.next_of(name),
+            "traces": engine.traces.of(name),
+        }

@@ -13,7 +13,7 @@ from typing import Any
 
 import pluggy
 import pytest
-from csms_plugins.flow_presets import shipped_names
+from csms_plugins.flow.presets import shipped_names
 from twisted.web.static import Data
 
 import csms.api

@@ -48,15 +48,18 @@ class FakeReaders:
 
     tokens: list[TokenRecord] = field(default_factory=list)
     transactions: list[Transaction] = field(default_factory=list)
+    records: list[StationRecord] = field(default_factory=list)
+    places: list[ConnectorRecord] = field(default_factory=list)
+    commands: dict[str, CommandRecord] = field(default_factory=dict)
 
     async def station(self, station: str) -> StationRecord | None:
         return None
 
     async def stations(self) -> Sequence[StationRecord]:
-        return ()
+        return self.records
 
     async def connectors(self, station: str) -> Sequence[ConnectorRecord]:
-        return ()
+        return [one for one in self.places if one.station == station]
 
     async def token(self, token: IdToken) -> TokenRecord | None:
         same = (one for one in self.tokens if (one.id_token.key, one.id_token.type) == (token.key, token.type))
@@ -81,7 +84,7 @@ class FakeReaders:
         return None
 
     async def command_of(self, origin: str) -> CommandRecord | None:
-        return None
+        return self.commands.get(origin)
 
 
 @implementer(ILogObserver)
@@ -116,12 +119,12 @@ class FakeCsms:
         self.logged: list[tuple[str, str]] = []
         self.actions: dict[str, Action] = {}
         self.conditions: dict[str, Callable[..., Any]] = {}
+        self.online: list[StationRef] = [STATION, OLD_STATION]
         self.events: dict[str, type] = {}
         self.questions: dict[str, QuestionKind] = {}
         self.presets: list[Path] = []
         self.listened: tuple[type, ...] | None = None
         self.answers: dict[str, Callable[..., Any]] = {}
-        self.commands: dict[str, CommandRecord] = {}
         self.notified: list[dict[str, Any]] = []
         self.channels: dict[str, str] = {"log": "log"}
         self.on_tell: Callable[[object], None] = self.told.append
@@ -136,7 +139,7 @@ class FakeCsms:
             send=self._send,
             read=self.read,
             tell=lambda event: self.on_tell(event),
-            connected=lambda: (STATION, OLD_STATION),
+            connected=lambda: tuple(self.online),
             keep=self._keep,
             kept=self._kept,
             keep_all=self._keep_all,
@@ -163,7 +166,7 @@ class FakeCsms:
         state = self.states.pop(0) if self.states else CommandState.EFFECTIVE
         record = CommandRecord(len(self.sent), station, type(command).__name__, {}, state, origin, NOON)
         record = replace(record, error="not now") if state is CommandState.REJECTED else record
-        self.commands[origin] = record
+        self.read.commands[origin] = record
         return record
 
     async def _notify(self, channel: str, text: str, **more: Any) -> bool:
@@ -204,6 +207,14 @@ class FakeCsms:
             return False
         self.notes[key] = value
         return True
+
+    def restarted(self, away_s: float = 0.0) -> FakeCsms:
+        """The house after its process ended: the same database, ledger and wall clock, new timers."""
+        again = FakeCsms(self.csms.folder, self.csms.plugin, self.csms.timezone)
+        again.clock.advance(self.clock.seconds() + away_s)
+        again.notes, again.read, again.actions, again.conditions = self.notes, self.read, self.actions, self.conditions
+        again.sent, again.online, again.notified, again.channels = self.sent, self.online, self.notified, self.channels
+        return again
 
     def settle(self, seconds: float = 0.0) -> None:
         """Let so many seconds pass, then everything that was put off to "right after"."""

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from csms_plugins.app_tokens import AppTokens
 from csms_plugins.billing import Billing
-from csms_plugins.flow_events import EVENTS, QUESTIONS
-from csms_plugins.flow_expressions import FUNCTIONS
-from csms_plugins.flow_grammar import KEYS, LATER
-from csms_plugins.flow_presets import shipped_names
+from csms_plugins.flow.events import EVENTS, QUESTIONS
+from csms_plugins.flow.functions import ARGUMENTS
+from csms_plugins.flow.grammar import KEYS
+from csms_plugins.flow.presets import shipped_names
+from csms_plugins.flow.verbs import COMMON, VERBS
 from csms_plugins.flow_rules import FlowRules
-from csms_plugins.flow_verbs import VERBS
 from csms_plugins.reset_policy import ResetPolicy
 from csms_plugins.rfid_list import RfidList
 from csms_plugins.status_retry import StatusRetry
@@ -42,6 +42,7 @@ def test_every_example_rule_file_is_good(tmp_path: Path, text: str) -> None:
     use = '[[use]]\npreset = "quiet-hours"\n' if "quiet-hours" in text else ""
     (tmp_path / "rules" / "use.toml").write_text(use, "utf-8")
     plugin = FlowRules(FlowRules.Settings(), FakeCsms(tmp_path).csms)
+    plugin.prepare()
     assert plugin.report()["rules"]
 
 
@@ -54,10 +55,11 @@ def test_there_is_an_example_for_each_shipped_preset() -> None:
 @pytest.mark.parametrize("preset", shipped_names())
 def test_every_shipped_preset_is_good_with_its_defaults(tmp_path: Path, preset: str) -> None:
     plugin = FlowRules(FlowRules.Settings(presets=(preset,)), FakeCsms(tmp_path).csms)
+    plugin.prepare()
     assert plugin.report()["rules"]
 
 
-@pytest.mark.parametrize("word", [*EVENTS, *QUESTIONS, *VERBS, *FUNCTIONS, *KEYS, *LATER])
+@pytest.mark.parametrize("word", [*EVENTS, *QUESTIONS, *VERBS, *COMMON, *ARGUMENTS, *KEYS])
 def test_every_word_of_the_language_is_in_the_docs(word: str) -> None:
     assert re.search(rf"\b{re.escape(word)}\b", RULES)
 

@@ -7,11 +7,13 @@ ordering against it is false, arithmetic with it is ``none``, and no exception r
 from __future__ import annotations
 
 import ast
-import operator
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from csms_plugins.flow.functions import ARGUMENTS, CONTEXTUAL, FUNCTIONS
+from csms_plugins.flow.operators import ARITHMETIC, COMPARISONS, calculated, is_number
 
 Names = Mapping[str, Any]
 Run = Callable[[Names], Any]
@@ -31,13 +33,24 @@ class ExpressionError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Compared:
+    """A path that stands beside a fixed value: ``how`` is the comparison's name in the syntax tree."""
+
+    path: Path
+    value: Any
+    how: str
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
 class Expression:
-    """A compiled expression; ``reads`` are the paths it looks at, ``calls`` the functions it uses."""
+    """A compiled expression; ``reads`` are the paths it looks at and ``calls`` the functions of plugins it uses, each with its first column."""
 
     text: str
     run: Run = field(repr=False)
-    reads: frozenset[Path]
-    calls: frozenset[str]
+    reads: Mapping[Path, int]
+    calls: Mapping[str, int]
+    compared: tuple[Compared, ...] = ()
 
     def value(self, names: Names) -> Any:
         """What it gives for these names; ``none`` for whatever goes wrong."""
@@ -63,7 +76,7 @@ def compile_expression(text: str, functions: Callable[[], Functions] = dict) -> 
         raise ExpressionError(f"an expression has at most {MOST_NODES} parts: use several clauses")
     compiler = _Compiler(functions)
     run = compiler.visit(tree.body, 1)
-    return Expression(text, run, frozenset(compiler.reads), frozenset(compiler.calls))
+    return Expression(text, run, compiler.reads, compiler.calls, tuple(compiler.compared))
 
 
 class _Compiler:
@@ -71,8 +84,9 @@ class _Compiler:
 
     def __init__(self, functions: Callable[[], Functions]) -> None:
         self._functions = functions
-        self.reads: set[Path] = set()
-        self.calls: set[str] = set()
+        self.reads: dict[Path, int] = {}
+        self.calls: dict[str, int] = {}
+        self.compared: list[Compared] = []
 
     def visit(self, node: ast.expr, depth: int) -> Run:
         if depth > DEEPEST:
@@ -86,9 +100,10 @@ class _Compiler:
                 return _chain(type(node.op) is ast.Or, [self.visit(one, depth + 1) for one in node.values])
             case ast.UnaryOp():
                 return _unary(node, self.visit(node.operand, depth + 1))
-            case ast.BinOp() if type(node.op) in _ARITHMETIC:
+            case ast.BinOp() if type(node.op) in ARITHMETIC:
+                calculate = ARITHMETIC[type(node.op)]
                 left, right = self.visit(node.left, depth + 1), self.visit(node.right, depth + 1)
-                return _binary(_ARITHMETIC[type(node.op)], left, right)
+                return lambda names: calculated(calculate, left(names), right(names))
             case ast.Compare():
                 return self._compare(node, depth)
             case ast.IfExp():
@@ -103,25 +118,26 @@ class _Compiler:
         raise ExpressionError(f"{what} is not part of the language", node.col_offset + 1)
 
     def _path(self, node: ast.expr, depth: int) -> Run:
-        fields: list[str] = []
-        inner = node
-        while isinstance(inner, ast.Attribute):
-            fields.append(inner.attr)
-            inner = inner.value
-        if not isinstance(inner, ast.Name) or depth + len(fields) > DEEPEST:
+        path = _path_of(node)
+        if path is None or depth + len(path) - 1 > DEEPEST:
             raise ExpressionError("a field is read from a name, as in station.id", node.col_offset + 1)
-        if inner.id in WORDS and not fields:
-            return _constant(WORDS[inner.id])
-        path = (inner.id, *reversed(fields))
-        self.reads.add(path)
-        return lambda names: look(names, path)
+        if len(path) == 1 and path[0] in WORDS:
+            return _constant(WORDS[path[0]])
+        self.reads.setdefault(path, node.col_offset + 1)
+        return _reader(path)
 
     def _compare(self, node: ast.Compare, depth: int) -> Run:
         for one in node.ops:
-            if type(one) not in _COMPARISONS:
+            if type(one) not in COMPARISONS:
                 raise ExpressionError("use == and != for equality", node.col_offset + 1)
-        tests = [_COMPARISONS[type(one)] for one in node.ops]
-        sides = [self.visit(one, depth + 1) for one in (node.left, *node.comparators)]
+        operands = (node.left, *node.comparators)
+        for how, left, right in zip(node.ops, operands, operands[1:], strict=False):
+            self._note(type(how).__name__, left, right)
+        tests = [COMPARISONS[type(one)] for one in node.ops]
+        sides = [self.visit(one, depth + 1) for one in operands]
+        if len(tests) == 1:
+            test, first, second = tests[0], sides[0], sides[1]
+            return lambda names: test(first(names), second(names))
 
         def run(names: Names) -> bool:
             left = sides[0](names)
@@ -134,26 +150,70 @@ class _Compiler:
 
         return run
 
+    def _note(self, how: str, left: ast.expr, right: ast.expr) -> None:
+        """Remember a field that is compared with fixed values, so that its words can be checked."""
+        for one, other in ((left, right), (right, left)):
+            path = _path_of(one)
+            if path is None or (len(path) == 1 and path[0] in WORDS):
+                continue
+            for fixed in other.elts if isinstance(other, ast.List | ast.Tuple) else [other]:
+                if isinstance(fixed, ast.Constant):
+                    self.compared.append(Compared(path, fixed.value, how, fixed.col_offset + 1))
+
     def _call(self, node: ast.Call, depth: int) -> Run:
         assert isinstance(node.func, ast.Name)
         name = node.func.id
         parts = [self.visit(one, depth + 1) for one in node.args]
+        if name in ARGUMENTS:
+            least, most = ARGUMENTS[name]
+            if not least <= len(parts) <= most:
+                count = f"{least}" if least == most else f"{least} to {most}"
+                raise ExpressionError(f"{name}() takes {count} arguments", node.col_offset + 1)
         if (own := FUNCTIONS.get(name)) is not None:
-            if len(parts) != ARGUMENTS.get(name, len(parts)):
-                raise ExpressionError(f"{name}() takes {ARGUMENTS[name]} arguments", node.col_offset + 1)
             return lambda names: own(*[part(names) for part in parts])
-        self.calls.add(name)
+        if (contextual := CONTEXTUAL.get(name)) is not None:
+            return lambda names: contextual(names, *[part(names) for part in parts])
+        self.calls.setdefault(name, node.col_offset + 1)
         functions = self._functions
         return lambda names: functions()[name](*[part(names) for part in parts])
 
 
-def look(names: Any, path: Path) -> Any:
-    """The value at a path through dicts; ``none`` where there is nothing."""
-    for part in path:
-        if not isinstance(names, dict):
+def _path_of(node: ast.expr) -> Path | None:
+    """The names of ``a.b.c``; None for anything else."""
+    fields: list[str] = []
+    while isinstance(node, ast.Attribute):
+        fields.append(node.attr)
+        node = node.value
+    return (node.id, *reversed(fields)) if isinstance(node, ast.Name) else None
+
+
+def _reader(path: Path) -> Run:
+    """A closure for a path; nearly all have one or two names, and those are read without a loop."""
+    if len(path) == 1:
+        root = path[0]
+        return lambda names: names.get(root)
+    root, rest = path[0], path[1:]
+    first = rest[0]
+    if len(rest) > 1:
+        return lambda names: look(names.get(root), rest)
+
+    def read(names: Names) -> Any:
+        part = names.get(root)
+        return part.get(first) if type(part) is dict else look(part, rest)
+
+    return read
+
+
+def look(value: Any, path: Path) -> Any:
+    """The value at a path through dicts; ``none`` where there is nothing; of a list, that of each of its parts."""
+    for index, part in enumerate(path):
+        if isinstance(value, list):
+            rest = path[index:]
+            return [look(one, rest) for one in value]
+        if not isinstance(value, dict):
             return None
-        names = names.get(part)
-    return names
+        value = value.get(part)
+    return value
 
 
 def _constant(value: Any) -> Run:
@@ -183,99 +243,3 @@ def _unary(node: ast.UnaryOp, operand: Run) -> Run:
         case ast.UAdd():
             return lambda names: value if is_number(value := operand(names)) else None
     raise ExpressionError("~ is not part of the language", node.col_offset + 1)
-
-
-def _binary(calculate: Callable[[Any, Any], Any], left: Run, right: Run) -> Run:
-    def run(names: Names) -> Any:
-        one, other = left(names), right(names)
-        texts = calculate is operator.add and isinstance(one, str) and isinstance(other, str)
-        if not texts and not (is_number(one) and is_number(other)):
-            return None
-        try:
-            return calculate(one, other)
-        except (ArithmeticError, ValueError):
-            return None
-
-    return run
-
-
-def is_number(value: object) -> bool:
-    """Whether one can calculate with it; true and false are not numbers."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def ordered(test: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
-    """A comparison that is false between things that have no order."""
-
-    def run(one: Any, other: Any) -> bool:
-        alike = (is_number(one) and is_number(other)) or (isinstance(one, str) and isinstance(other, str))
-        return alike and test(one, other)
-
-    return run
-
-
-def within(one: Any, other: Any) -> bool:
-    """Membership in a list or dict, or a text in a text."""
-    if isinstance(other, str):
-        return isinstance(one, str) and one in other
-    if isinstance(other, dict):
-        return isinstance(one, str) and one in other
-    return isinstance(other, list | tuple) and one in other
-
-
-def glob(text: Any, pattern: Any) -> bool:
-    """Whether a text fits a pattern with ``*`` and ``?``; linear in memory, never exponential in time."""
-    if not isinstance(text, str) or not isinstance(pattern, str):
-        return False
-    at = wanted = mark = 0
-    star = -1
-    while at < len(text):
-        if wanted < len(pattern) and pattern[wanted] == "*":
-            star, mark = wanted, at
-            wanted += 1
-        elif wanted < len(pattern) and pattern[wanted] in ("?", text[at]):
-            at, wanted = at + 1, wanted + 1
-        elif star >= 0:
-            mark += 1
-            at, wanted = mark, star + 1
-        else:
-            return False
-    return not pattern[wanted:].strip("*")
-
-
-def _len(value: Any) -> int | None:
-    return len(value) if isinstance(value, str | list | tuple | dict) else None
-
-
-def _lower(value: Any) -> str | None:
-    return value.lower() if isinstance(value, str) else None
-
-
-def _startswith(value: Any, start: Any) -> bool:
-    return isinstance(value, str) and isinstance(start, str) and value.startswith(start)
-
-
-def _any(*values: Any) -> bool:
-    return any(any(one) if isinstance(one, list | tuple) else one for one in values)
-
-
-FUNCTIONS: Functions = {"len": _len, "lower": _lower, "glob": glob, "startswith": _startswith, "any": _any}
-ARGUMENTS = {"len": 1, "lower": 1, "glob": 2, "startswith": 2}
-_ARITHMETIC: Mapping[type, Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-}
-_COMPARISONS: Mapping[type, Callable[[Any, Any], bool]] = {
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-    ast.Lt: ordered(operator.lt),
-    ast.LtE: ordered(operator.le),
-    ast.Gt: ordered(operator.gt),
-    ast.GtE: ordered(operator.ge),
-    ast.In: within,
-    ast.NotIn: lambda one, other: not within(one, other),
-}

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from csms_plugins.flow_expressions import Expression, Names
+from csms_plugins.flow.expressions import Expression, Names
 
 Value = Callable[[Names], Any]
 LONGEST = 10_000

@@ -10,22 +10,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files as package_files
+from importlib.resources.abc import Traversable
 from keyword import iskeyword
-from pathlib import Path
 from typing import Any
 
-from csms_plugins.flow_files import (
-    Document,
-    Mistake,
-    Source,
-    Where,
-    document_of,
-    duration,
-    found,
-    parse,
-    suggestion,
-    tables,
-)
+from csms_plugins.flow.files import Document, Source, Where, duration, parse, suggestion, tables
+
+from csms.api import Problem
 
 OPTION_TYPES: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
@@ -37,83 +28,94 @@ OPTION_TYPES: Mapping[str, tuple[type, ...]] = {
 }
 PRESET_KEYS = ("name", "note", "options")
 OPTION_KEYS = ("type", "default", "one_of", "note")
-SETTING = Source("[plugins.flow_rules]", {})
+SETTING = Source("[plugins.flow_rules]")
 _OPTION = re.compile(r"\{\s*opt\.([A-Za-z_][A-Za-z0-9_]*)\s*\}")
-Used = dict[str, tuple[Source, Where, Mapping[str, Any]]]
+SHIPPED = "csms_rules"
 
 
 @dataclass(frozen=True, slots=True)
 class RawRule:
-    """One ``[[rule]]`` with its options put in; ``position`` orders rules of equal ``order``."""
+    """One ``[[rule]]`` with its options put in; ``position`` orders rules of equal ``order``, ``scope`` is the site it is for."""
 
     source: Source
     where: Where
     table: Mapping[str, Any]
     options: Mapping[str, Any]
     position: int
+    scope: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A preset that a file, or the setting ``presets``, wants."""
+
+    source: Source
+    where: Where
+    given: Mapping[str, Any]
 
 
 @dataclass(slots=True)
 class Reading:
-    """All files of one load, and the mistakes found so far."""
+    """All files of one load, and the mistakes found so far; ``folders`` are where plugins keep presets."""
 
-    mistakes: list[Mistake] = field(default_factory=list)
+    folders: Sequence[Traversable] = ()
+    mistakes: list[Problem] = field(default_factory=list)
     rules: list[RawRule] = field(default_factory=list)
+    used: dict[tuple[str, str], Use] = field(default_factory=dict)
+    """By site and name of the preset."""
 
-    def add(self, document: Document, options: Mapping[str, Any]) -> None:
+    def add(self, document: Document, options: Mapping[str, Any], scope: str) -> None:
         """Take over the rules of a file."""
         for index, table in enumerate(tables(document, "rule", self.mistakes)):
-            where: Where = ("rule", index)
             filled = _filled(table, options)
-            self.rules.append(RawRule(document.source, where, filled, options, len(self.rules)))
-
-
-def read_rules(folder: Path, patterns: Sequence[str], presets: Sequence[str]) -> Reading:
-    """The rules of all files and of the presets in use; mistakes are collected, not raised."""
-    reading = Reading()
-    documents = [one for path in found(folder, patterns) if (one := document_of(path, folder, reading.mistakes))]
-    gather(reading, documents, presets)
-    return reading
+            self.rules.append(RawRule(document.source, ("rule", index), filled, options, len(self.rules), scope))
 
 
 def gather(reading: Reading, documents: Sequence[Document], presets: Sequence[str]) -> None:
-    """Take over what lies in the files and what they use."""
+    """Take over what lies in the files and what they use; mistakes are collected, not raised."""
     own: dict[str, Document] = {}
-    used: Used = {name: (SETTING, ("presets",), {}) for name in presets}
+    reading.used = {("", name): Use(SETTING, ("presets",), {}) for name in presets}
     for document in documents:
         if "preset" not in document.table:
-            reading.add(document, {})
+            reading.add(document, {}, document.scope)
         elif not document.preset or document.preset in own:
             what = f"preset {document.preset} is there already" if document.preset else "[preset] has a name"
             reading.mistakes.append(document.source.mistake(("preset",), what, 'as in name = "quiet-hours"'))
         else:
             own[document.preset] = document
-        _uses(document, used, reading.mistakes)
-    for name, (user, where, given) in used.items():
-        preset = own.get(name) or _shipped(name, reading.mistakes)
+        _uses(document, reading)
+    for (scope, name), use in reading.used.items():
+        preset = own.get(name) or _offered(name, reading)
         if preset is None:
-            known = sorted({*own, *shipped_names()})
-            reading.mistakes.append(user.mistake(where, f"no preset is called {name}", suggestion(name, known)))
+            known = sorted({*own, *shipped_names(), *_folder_names(reading.folders)})
+            where = (*use.where, "preset") if use.source is not SETTING else use.where
+            reading.mistakes.append(use.source.mistake(where, f"no preset is called {name}", suggestion(name, known)))
         else:
-            reading.add(preset, _options(preset, user, where, given, reading.mistakes))
+            reading.add(preset, _options(preset, use.source, use.where, use.given, reading.mistakes), scope)
 
 
 def shipped_names() -> tuple[str, ...]:
     """The presets in the package."""
-    entries = package_files("csms_rules").iterdir()
-    names = (one.name for one in entries if one.name.endswith(".toml") and one.name != "site.toml")
-    return tuple(sorted(name.removesuffix(".toml") for name in names))
+    return tuple(name for name in _folder_names([package_files(SHIPPED)]) if name != "site")
 
 
-def _shipped(name: str, mistakes: list[Mistake]) -> Document | None:
-    if name not in shipped_names():
-        return None
-    text = (package_files("csms_rules") / f"{name}.toml").read_text("utf-8")
-    return parse(text, f"{name}.toml (shipped)", mistakes)
+def _folder_names(folders: Sequence[Traversable]) -> list[str]:
+    names = (one.name for folder in folders if folder.is_dir() for one in folder.iterdir())
+    return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
 
 
-def _uses(document: Document, used: Used, mistakes: list[Mistake]) -> None:
-    """The ``[[use]]`` tables of a file; the same preset twice is a mistake."""
+def _offered(name: str, reading: Reading) -> Document | None:
+    """A preset of a plugin, or one that comes with csms; a plugin's goes first."""
+    for folder in (*reading.folders, package_files(SHIPPED)):
+        if name in _folder_names([folder]) and name != "site":
+            whose = "shipped" if folder is not None and folder == package_files(SHIPPED) else str(folder)
+            return parse((folder / f"{name}.toml").read_text("utf-8"), f"{name}.toml ({whose})", reading.mistakes)
+    return None
+
+
+def _uses(document: Document, reading: Reading) -> None:
+    """The ``[[use]]`` tables of a file; the same preset twice for one site is a mistake."""
+    mistakes = reading.mistakes
     for index, table in enumerate(tables(document, "use", mistakes)):
         where: Where = ("use", index)
         name, given = table.get("preset"), table.get("with", {})
@@ -121,17 +123,18 @@ def _uses(document: Document, used: Used, mistakes: list[Mistake]) -> None:
             if key not in ("preset", "with", "note"):
                 cure = suggestion(key, ("preset", "with", "note"))
                 mistakes.append(document.source.mistake((*where, key), f"unknown key {key}", cure))
+        before = reading.used.get((document.scope, name)) if isinstance(name, str) else None
         if not isinstance(name, str) or not isinstance(given, dict):
             cure = 'as in preset = "alert-gap" and with = { text = ".." }'
             mistakes.append(document.source.mistake(where, "[[use]] names a preset and its options", cure))
-        elif name in used and used[name][0] is not SETTING:
+        elif before is not None and before.source is not SETTING:
             mistakes.append(document.source.mistake(where, f"preset {name} is used twice", "put the options together"))
         else:
-            used[name] = (document.source, where, given)
+            reading.used[document.scope, name] = Use(document.source, where, given)
 
 
 def _options(
-    preset: Document, user: Source, where: Where, given: Mapping[str, Any], mistakes: list[Mistake]
+    preset: Document, user: Source, where: Where, given: Mapping[str, Any], mistakes: list[Problem]
 ) -> dict[str, Any]:
     """The value of each option of a preset: the user's or the default."""
     known = _declared(preset, mistakes)
@@ -151,7 +154,7 @@ def _options(
     return values
 
 
-def _declared(preset: Document, mistakes: list[Mistake]) -> dict[str, dict[str, Any]]:
+def _declared(preset: Document, mistakes: list[Problem]) -> dict[str, dict[str, Any]]:
     """The options that a preset declares, each checked."""
     head = preset.table["preset"]
     for key in head:
