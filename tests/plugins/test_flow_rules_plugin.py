@@ -486,7 +486,7 @@ def test_fault_autoreset_resets_three_times_a_day(tmp_path: Path) -> None:
         house.news(replace(FAULTED, evse=2), 3600)
     assert house.sent == [("CS1", Reset(None), "rule fault-autoreset")] * 3
     assert house.last("fault-autoreset")[1] == "limit: 3 runs in 1d"
-    assert "CS1 EVSE 1 is faulted (E7)" in house.fake.said("warn")[0]
+    assert "CS1 EVSE 1 is faulted (E7)" in house.fake.notified[0]["text"]
     house.news(FAULTED, 86400)
     house.news(FAULTED)
     assert len(house.fake.sent) == 4
@@ -506,7 +506,7 @@ def test_alert_gap_tells_people_and_asks_a_2_x_station(tmp_path: Path) -> None:
     house = House(tmp_path, "", presets=("alert-gap",))
     gap = AlertGap(STATION, NOON, NOON, 3, 5, 2)
     house.news(gap)
-    assert house.fake.said("warn") == ["rule alert-gap: CS1 lost 2 alert message(s): 3 was due, 5 came"]
+    assert [one["text"] for one in house.fake.notified] == ["CS1 lost 2 alert message(s): 3 was due, 5 came"]
     assert house.sent == []
     house.fake.settle(5)
     [(station, command, _)] = house.fake.sent
@@ -518,4 +518,4 @@ def test_alert_gap_tells_people_and_asks_a_2_x_station(tmp_path: Path) -> None:
     assert house.last("alert-gap")[1].startswith("cooldown")
     house.news(replace(gap, station=OLD_STATION), 10)
     assert len(house.fake.sent) == 1
-    assert len(house.fake.said("warn")) == 2
+    assert len(house.fake.notified) == 2
