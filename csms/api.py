@@ -102,6 +102,7 @@ from csms.model.provisioning import (
     Variable,
     VariableValue,
 )
+from csms.model.reloading import SiteNotReloaded, SiteReloaded
 from csms.model.station import (
     Admission,
     AdmitDecision,
@@ -208,6 +209,8 @@ __all__ = [
     "SetVariables",
     "SignedReadings",
     "SiteFileError",
+    "SiteNotReloaded",
+    "SiteReloaded",
     "StationBooted",
     "StationConnected",
     "StationLost",

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from twisted.internet import task
+from twisted.internet import defer, task
 from twisted.logger import Logger
 
 from csms.blocks.authorization import AuthorizationBlock
@@ -28,7 +28,7 @@ from csms.blocks.security import DoorPolicy, Security
 from csms.blocks.sentry import Sentry, TryLimits
 from csms.blocks.station_keys import StationKeys
 from csms.blocks.transactions import Transactions
-from csms.config import Site
+from csms.config import Site, SiteFileError, load_site
 from csms.connection import SHUTDOWN, StationGate
 from csms.evidence import MeterRules
 from csms.facade import Csms, Notifier, OpenChannel
@@ -41,6 +41,7 @@ from csms.model.data_transfer import DataTransfer
 from csms.model.metering import MeterValue, MeterValues
 from csms.model.monitoring import Notice, NotifyEvent
 from csms.model.provisioning import BootNotification, Heartbeat, NotifyReport
+from csms.model.reloading import SiteNotReloaded, SiteReloaded
 from csms.model.security import SecurityEventNotification
 from csms.model.station import StationRecord
 from csms.model.transactions import Transaction, TransactionEvent
@@ -53,6 +54,7 @@ from csms.outgoing import dialled, http_agent
 from csms.plugins import PluginHost
 from csms.redaction import without_secrets
 from csms.running import run_guarded
+from csms.site_changes import changes
 from csms.socket_care import Limits
 from csms.store import Store, StoredEvent
 from csms.switchboard import Switchboard
@@ -169,6 +171,7 @@ class House:
             self.hooks, self.store, self.switchboard, reactor, now, offline_after=site.stations.offline_after
         )
         self.reception = Reception(self.hooks, self._routes(), now, self.metrics)
+        self._reloading = defer.DeferredLock()
         self._pruning = task.LoopingCall(self._prune)
         self._pruning.clock = reactor
         self.plugins.load(self.facade)
@@ -266,6 +269,36 @@ class House:
 
         return notify
 
+    async def reload(self) -> SiteReloaded:
+        """Read the site file again and take over what can change while the server runs, all of it or none; raises SiteFileError."""
+        await self._reloading.acquire()
+        try:
+            found = changes(self.site, load_site(self.site.file, folder=self.site.folder))
+            moved = await self.plugins.reload(found.live, self.facade)
+        except SiteFileError as wrong:
+            self._not_reloaded(wrong)
+            raise
+        finally:
+            self._reloading.release()
+        self.site = found.live
+        self.security.use(_door_policy(found.live))
+        self.provisioning.use(_boot_policy(found.live), open=found.live.open)
+        self.presence.offline_after = found.live.stations.offline_after
+        return self._reloaded(SiteReloaded(self.now(), (*found.changed, *moved), found.needs_restart))
+
+    def _reloaded(self, done: SiteReloaded) -> SiteReloaded:
+        self.metrics.reload("done")
+        LOG.info("reloaded: {what}", what="; ".join(done.changed) or "nothing is different")
+        if done.needs_restart:
+            LOG.warn("these need a restart: {what}", what="; ".join(done.needs_restart))
+        self.tell(done)
+        return done
+
+    def _not_reloaded(self, wrong: SiteFileError) -> None:
+        self.metrics.reload("refused")
+        LOG.error("the site file has mistakes, everything stays as it was: {what}", what=str(wrong))
+        self.tell(SiteNotReloaded(self.now(), tuple(map(str, wrong.problems))))
+
     def gate(self) -> StationGate:
         """What each station's socket is given."""
         wanted = [DIALECTS[name] for name in self.site.stations.protocols]
@@ -301,6 +334,7 @@ class House:
             stations=self.provisioning,
             commands=self.commands,
             notifications=self.notifications,
+            reload=self.reload,
             switchboard=self.switchboard,
             bills=self.billing.bills,
             deliveries=self.billing.deliveries,

@@ -109,6 +109,8 @@ class SetBuilder:
         self._manager.add_hookspecs(hookspecs.CsmsHooks)
         self.made = PluginSet(kinds=dict(own_kinds))
         self.new: list[Loaded] = []
+        self.commits: list[tuple[Loaded, Callable[[], None]]] = []
+        """What kept plugins do when the new set is taken over."""
         self._failed = False
 
     def add(self, found: Found, settings: Any) -> None:
@@ -129,11 +131,14 @@ class SetBuilder:
 
     def prepare(self) -> None:
         """Plugins that read files of their own do it here, when all others have said what they offer."""
-        for plugin in self.new:
-            prepare = getattr(plugin.instance, "prepare", None)
+        for plugin in self.made.loaded:
+            new = any(one is plugin for one in self.new)
+            prepare = getattr(plugin.instance, "prepare" if new else "prepare_reload", None)
             try:
-                if prepare is not None:
+                if prepare is not None and new:
                     prepare()
+                elif prepare is not None:
+                    self.commits.append((plugin, prepare(plugin.settings)))
             except Exception as fault:
                 self._cannot_start(plugin.found.name, fault)
 

@@ -27,6 +27,7 @@ from csms.config import SettingsReader, Site
 from csms.facade import Action, ChannelKind, Csms, OpenChannel, QuestionKind
 from csms.hooks import Hooks
 from csms.plugin_set import GROUP, Found, Loaded, PluginSet, SetBuilder, in_order
+from csms.running import run_guarded
 
 CHANNEL_PLUGIN = "notify_"
 """A kind of channel ``x`` that no enabled plugin offers is looked for in an installed plugin ``notify_x``."""
@@ -55,13 +56,58 @@ class PluginHost:
         self._use_channels = use_channels
         self._set = PluginSet()
         self._offered = self._set
+        self._leaving: list[Loaded] = []
 
     def load(self, facade: Callable[[str], Csms]) -> None:
         """Build every enabled plugin and resolve the hook chains; raises SiteFileError with all mistakes at once."""
         reader = SettingsReader(self._site)
         builder = self._build(self._site, reader, facade)
+        self._offered = self._set
         reader.done()
-        self._take_over(self._site, builder.made)
+        self._take_over(self._site, builder)
+
+    async def reload(self, site: Site, facade: Callable[[str], Csms]) -> list[str]:
+        """Go over to the plugins and channels of another site file, all of it or none; gives the names of plugins that begin or end.
+
+        Raises SiteFileError with all mistakes. Unchanged plugins go on; new ones are started before they are asked anything; calls under way end
+        with the old ones, which are stopped when every such call is over.
+        """
+        reader = SettingsReader(site)
+        builder = self._build(site, reader, facade)
+        try:
+            reader.done()
+            await self._start_new(builder, reader)
+        except BaseException:
+            self._offered = self._set
+            raise
+        old = [one for one in self.loaded if all(one.instance is not kept.instance for kept in builder.made.loaded)]
+        self._take_over(site, builder)
+        if old:
+            self._leaving += old
+            self._clock.callLater(self._hooks.timeout_s, run_guarded, lambda: self._leave(old), self.log)
+        return [
+            *(f"plugin {one.found.name} begins" for one in builder.new),
+            *(f"plugin {one.found.name} ends" for one in old),
+        ]
+
+    async def _start_new(self, builder: SetBuilder, reader: SettingsReader) -> None:
+        started: list[Loaded] = []
+        for plugin in builder.new:
+            fault = await self._run("start", plugin)
+            if fault:
+                name = plugin.found.name
+                reader.mistake(("plugins", name), f"plugin {name} cannot start: {fault}", "see its documentation")
+                break
+            started.append(plugin)
+        if reader.problems:
+            await self._each("stop", started[::-1])
+        reader.done()
+
+    async def _leave(self, old: list[Loaded]) -> None:
+        """Nobody asks these any more, and what they were asked is over."""
+        leaving = [one for one in old if one in self._leaving]
+        self._leaving = [one for one in self._leaving if one not in leaving]
+        await self._each("stop", leaving[::-1])
 
     def _build(self, site: Site, reader: SettingsReader, facade: Callable[[str], Csms]) -> SetBuilder:
         known = [name.removeprefix(CHANNEL_PLUGIN) for name in installed() if name.startswith(CHANNEL_PLUGIN)]
@@ -75,13 +121,11 @@ class PluginHost:
                 builder.add(found, settings)
         builder.open_channels()
         self._offered = builder.made
-        try:
-            builder.prepare()
-        finally:
-            self._offered = self._set
+        builder.prepare()
         return builder
 
-    def _take_over(self, site: Site, made: PluginSet) -> None:
+    def _take_over(self, site: Site, builder: SetBuilder) -> None:
+        made = builder.made
         for plugin in made.loaded:
             plugin.breaker.limit = site.plugins.breaker_faults
             plugin.breaker.pause_s = site.plugins.breaker_pause.total_seconds()
@@ -89,6 +133,11 @@ class PluginHost:
         self._set = self._offered = made
         self._hooks.timeout_s = site.plugins.timeout.total_seconds()
         self._hooks.resolve(made.chains())
+        for plugin, commit in builder.commits:
+            try:
+                commit()
+            except Exception:
+                self.log.failure("bug: plugin {plugin} did not take its new settings over", plugin=plugin.found.name)
         self._use_channels(made.channels)
 
     def _look_for_slips(self, site: Site, names: list[str], reader: SettingsReader) -> None:
@@ -110,20 +159,28 @@ class PluginHost:
 
     async def stop(self) -> None:
         """Run every plugin's own ``stop``, the last first."""
-        await self._each("stop", list(reversed(self.loaded)))
+        leaving, self._leaving = self._leaving, []
+        await self._each("stop", [*reversed(leaving), *reversed(self.loaded)])
 
     async def _each(self, method: str, plugins: Sequence[Loaded]) -> None:
         for plugin in plugins:
-            run = getattr(plugin.instance, method, None)
-            if run is None:
-                continue
-            try:
-                await _within(run, self._site.plugins.timeout.total_seconds(), self._clock)
-            except Exception as fault:
-                plugin.breaker.bad(f"{method}: {fault}")
-                self.log.error(
-                    "plugin {plugin} failed to {method}: {fault}", plugin=plugin.found.name, method=method, fault=fault
-                )
+            await self._run(method, plugin)
+
+    async def _run(self, method: str, plugin: Loaded) -> str:
+        """Run a plugin's own ``start`` or ``stop``; gives what went wrong, which is logged, or an empty text."""
+        run = getattr(plugin.instance, method, None)
+        if run is None:
+            return ""
+        try:
+            await _within(run, self._site.plugins.timeout.total_seconds(), self._clock)
+        except Exception as fault:
+            what = f"no end within {self._hooks.timeout_s:g} s" if isinstance(fault, defer.TimeoutError) else str(fault)
+            plugin.breaker.bad(f"{method}: {what}")
+            self.log.error(
+                "plugin {plugin} failed to {method}: {fault}", plugin=plugin.found.name, method=method, fault=what
+            )
+            return what or type(fault).__name__
+        return ""
 
     @property
     def loaded(self) -> list[Loaded]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import secrets
+import signal
+import threading
 import time
 from collections.abc import Awaitable, Mapping
 from pathlib import Path
@@ -21,6 +23,7 @@ from csms.config import SettingsReader, Site, SiteFileError, load_site
 from csms.connection import station_factory
 from csms.house import House
 from csms.plugins import names
+from csms.running import run_guarded
 from csms.store import SchemaFault, StoreFault
 from csms.tls import Contexts, TlsFault, TlsFiles, wrapped
 from csms.web import api_site
@@ -90,6 +93,7 @@ class CsmsService(Service):
             await self._listen(listener.listen, _with_tls(factory, context, self._reactor), "stations", sockets)
         self._watch_certificates([context for context in contexts if context is not None])
         await self._listen(self._site.api.listen, api, "the API", self._reactor)
+        self._heed_hangup()
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
@@ -110,6 +114,21 @@ class CsmsService(Service):
             watch.clock = self._reactor
             watch.start(CERTIFICATES_EVERY_S, now=False)
             self._watches.append(watch)
+
+    def _heed_hangup(self) -> None:
+        """SIGHUP: read the site file again."""
+        if threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGHUP"):
+            signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self.reload))
+
+    def reload(self) -> None:
+        """Read the site file again; mistakes are logged and change nothing."""
+        run_guarded(self._reload, self.log)
+
+    async def _reload(self) -> None:
+        try:
+            await self.house.reload()
+        except SiteFileError:
+            return
 
     def _announce(self) -> None:
         for line in announcement(

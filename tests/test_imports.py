@@ -51,13 +51,14 @@ MAY: dict[str, str] = {
     "csms.hookspecs": "csms.facade csms.model",
     # Builds and joins: the one place that knows every piece, and which reactor it is given.
     "csms.house": "csms.blocks csms.config csms.connection csms.evidence csms.facade csms.hooks csms.model csms.ocpp csms.outgoing csms.plugins "
-    "csms.redaction csms.running csms.socket_care csms.store csms.switchboard csms.web",
+    "csms.redaction csms.running csms.site_changes csms.socket_care csms.store csms.switchboard csms.web",
     "csms.ledger": "csms.model",
     "csms.model": "csms.model",
     "csms.ocpp": "csms.model csms.ocpp",
     "csms.outgoing": "",
+    "csms.site_changes": "csms.settings csms.site_problems",
     "csms.plugin_set": "csms.config csms.facade csms.hooks csms.hookspecs",
-    "csms.plugins": "csms.config csms.facade csms.hooks csms.plugin_set",
+    "csms.plugins": "csms.config csms.facade csms.hooks csms.plugin_set csms.running",
     "csms.redaction": "",
     "csms.refusals": "",
     "csms.running": "",
@@ -72,8 +73,8 @@ MAY: dict[str, str] = {
     "csms.stations": "csms.model csms.ocpp csms.running",
     "csms.store": "csms.store csms.model csms.ledger",
     "csms.switchboard": "csms.model csms.stations csms.store",
-    "csms.tap": "csms.addresses csms.config csms.connection csms.house csms.plugins csms.station_reactor csms.store "
-    "csms.tls csms.web",
+    "csms.tap": "csms.addresses csms.config csms.connection csms.house csms.plugins csms.running csms.station_reactor "
+    "csms.store csms.tls csms.web",
     "csms.testing": "csms.blocks.security csms.config csms.house csms.model csms.stations csms.store",
     "csms.tls": "csms.model",
     "csms.toml_mistakes": "csms.site_problems csms.toml_positions",

@@ -40,7 +40,7 @@ class Presence:
         self._switchboard = switchboard
         self._clock = clock
         self._now = now
-        self._offline_after = offline_after
+        self.offline_after = offline_after
         self._heard: dict[str, Station] = {}
         self._silent: set[str] = set()
         self._timer = LoopingCall(self._sweep)
@@ -86,9 +86,9 @@ class Presence:
         if station.heartbeat_s is None or station.id in self._silent:
             return
         silence = self._clock.seconds() - station.heard_at
-        if silence <= station.heartbeat_s * (self._offline_after + 1):
+        if silence <= station.heartbeat_s * (self.offline_after + 1):
             return
-        why = f"nothing heard for {silence:.0f} s, {self._offline_after} heartbeats missed"
+        why = f"nothing heard for {silence:.0f} s, {self.offline_after} heartbeats missed"
         self._silent.add(station.id)
         self.log.warn("{station}: {why}", station=station.id, why=why)
         self._hooks.tell(StationLost(station.ref, self._now(), why))

@@ -63,6 +63,11 @@ class Provisioning:
         self._policy = policy
         self._now = now
 
+    def use(self, policy: BootPolicy, *, open: bool) -> None:
+        """Go by another policy from now on."""
+        self._policy = policy
+        self._open = open
+
     # The connection
 
     async def connected(self, station: Station) -> None:

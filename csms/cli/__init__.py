@@ -107,6 +107,7 @@ for group in (
     operate.plugins,
     security.security,
     security.ca,
+    operate.reload,
     people.person,
     people.key,
     people.audit,

@@ -103,5 +103,9 @@ def _refusal(refused: HTTPError) -> str:
         problem = json.loads(refused.read())
     except ValueError:
         return f"the API answered {refused.code}"
-    more = [f"  {one.get('pointer') or one.get('parameter', '')}: {one['detail']}" for one in problem.get("errors", [])]
+    more = [
+        f"  {one.get('pointer') or one.get('parameter', '')}: {one['detail']}"
+        for one in problem.get("errors", [])
+        if "line" not in one
+    ]
     return "\n".join([problem.get("detail") or problem.get("title", f"the API answered {refused.code}"), *more])

@@ -337,6 +337,20 @@ def tag_list(api: Api, as_json: bool, search: str, limit: int) -> None:
 
 @click.command()
 @over_api
+def reload(api: Api, as_json: bool) -> None:
+    """Read the site file again, all of it or nothing; no station is disconnected."""
+    done = api.ask("POST", "/api/v1/reload")
+    if as_json:
+        one(done, as_json=True)
+        return
+    for line in done["changed"] or ["Nothing is different."]:
+        click.echo(plain(line))
+    for line in done["needs_restart"]:
+        click.echo(f"needs a restart: {plain(line)}")
+
+
+@click.command()
+@over_api
 def plugins(api: Api, as_json: bool) -> None:
     """The running plugins, in the order in which they are asked."""
     columns = {

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
+from csms.config import SiteFileError
 from csms.model.people import Role
+from csms.model.reloading import SiteReloaded
 from csms.web import metrics, openapi
 from csms.web.paging import page
-from csms.web.problems import Kind, Refused
+from csms.web.problems import FileMistake, Kind, Refused
 from csms.web.rooms import Rooms
 from csms.web.routes import AFTER_ID, LIMIT, Answered, Asked, Gives, Param, Route
 from csms.web.views import AlertView, Health, Page, PluginView, alert_view
@@ -26,6 +28,17 @@ async def list_plugins(rooms: Rooms, asked: Asked) -> Answered:
     return Answered(
         Page([PluginView(**{one.name: row[one.name] for one in fields(PluginView)}) for row in rooms.plugins.report()])
     )
+
+
+async def reload_site(rooms: Rooms, asked: Asked) -> Answered:
+    """Read the site file again."""
+    try:
+        return Answered(await rooms.reload())
+    except SiteFileError as wrong:
+        mistakes = tuple(
+            FileMistake(one.file, one.line, one.column, one.key, one.message, one.cure) for one in wrong.problems
+        )
+        raise Refused(Kind.SITE_FILE_WRONG, str(wrong), errors=mistakes) from None
 
 
 async def get_openapi(rooms: Rooms, asked: Asked) -> Answered:
@@ -73,6 +86,17 @@ ROUTES = (
         "house",
         {200: Gives("Plugins in the order in which they are asked", Page[PluginView])},
         needs=Role.VIEWER,
+    ),
+    Route(
+        "POST",
+        "/api/v1/reload",
+        reload_site,
+        "Read the site file again",
+        "house",
+        {200: Gives("What is different now, and what needs a restart", SiteReloaded)},
+        (Kind.SITE_FILE_WRONG,),
+        needs=Role.ADMIN,
+        doc="All of it is taken over or nothing. No station is disconnected.",
     ),
     Route(
         "GET",

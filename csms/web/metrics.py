@@ -75,6 +75,9 @@ class Metrics:
         self._errors_in = Tally()
         self._errors_out = Tally()
         self._plugin_faults: dict[tuple[str, str], int] = {}
+        self._reloads = Tally()
+        self.reload = self._reloads.add
+        """``reload(outcome)``: the site file was read again; ``done`` or ``refused``."""
         self._notifications: dict[tuple[str, str], int] = {}
         self._requests: dict[tuple[str, int], int] = {}
         self._batches = Spread(BATCH_BOUNDS)
@@ -132,6 +135,7 @@ class Metrics:
         for (plugin, hook), count in self._plugin_faults.items():
             faults.add_metric([plugin, hook], count)
         yield faults
+        yield _counter("csms_reloads", "Times the site file was read again.", {"outcome": self._reloads})
         told = CounterMetricFamily("csms_notifications", "Notifications by outcome.", labels=["channel", "outcome"])
         for (channel, outcome), count in self._notifications.items():
             told.add_metric([channel, outcome], count)

@@ -34,6 +34,7 @@ class Kind(Enum):
     NOT_SENT = ("not-sent", 409, "The call was not sent")
     KEY_UNDER_WAY = ("key-under-way", 409, "A request with this Idempotency-Key has no answer yet")
     KEY_SPENT = ("key-spent", 409, "What this Idempotency-Key got was shown once")
+    SITE_FILE_WRONG = ("site-file-wrong", 409, "The site file has mistakes, and nothing was changed")
     NOT_TAKEN = ("not-taken", 409, "The notification was not taken")
     BILL_REFUSED = ("bill-refused", 409, "This bill cannot be changed like that")
     TOO_LARGE = ("too-large", 413, "The body is too large")
@@ -79,6 +80,18 @@ class QueryMistake:
 
 
 @dataclass(frozen=True, slots=True)
+class FileMistake:
+    """One mistake in a file: its place (lines and columns start at 1), its key, what, and the cure."""
+
+    file: str
+    line: int
+    column: int
+    key: str
+    detail: str
+    cure: str
+
+
+@dataclass(frozen=True, slots=True)
 class OcppFault:
     """The station's CALLERROR."""
 
@@ -88,14 +101,14 @@ class OcppFault:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """The body of every error; ``errors`` comes with 400 and 422 where single mistakes can be named, ``ocpp`` with 502."""
+    """The body of every error; ``errors`` comes with 400, 409 and 422 where single mistakes can be named, ``ocpp`` with 502."""
 
     type: str
     title: str
     status: int
     detail: str
     instance: str
-    errors: tuple[Mistake | QueryMistake, ...] | None = None
+    errors: tuple[Mistake | QueryMistake | FileMistake, ...] | None = None
     ocpp: OcppFault | None = None
     command: int | None = None
 
@@ -108,7 +121,7 @@ class Refused(Exception):
         kind: Kind,
         detail: str,
         *,
-        errors: tuple[Mistake | QueryMistake, ...] = (),
+        errors: tuple[Mistake | QueryMistake | FileMistake, ...] = (),
         ocpp: OcppFault | None = None,
         command: int | None = None,
         headers: Mapping[str, str] | None = None,

@@ -5,7 +5,7 @@ Built in the composition root. The protocols here are the whole of what the API 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -23,6 +23,7 @@ from csms.model.monitoring import EventData
 from csms.model.notifications import NotificationRecord, NotificationState
 from csms.model.people import ApiKey, AuditEntry, Caller, DoneRequest, Person, Role
 from csms.model.provisioning import VariableValue
+from csms.model.reloading import SiteReloaded
 from csms.model.security import SecurityEvent
 from csms.model.station import Admission, StationRecord
 from csms.model.transactions import Transaction
@@ -387,6 +388,7 @@ class Rooms:
     stations: ProvisioningRoom
     commands: CommandsRoom
     notifications: NotificationsRoom
+    reload: Callable[[], Awaitable[SiteReloaded]]
     switchboard: SwitchboardRoom
     bills: BillsRoom
     deliveries: DeliveriesRoom

@@ -12,7 +12,7 @@ from typing import Any
 from twisted.internet import defer, task
 from twisted.web.resource import IResource
 
-from csms.config import Site
+from csms.config import Site, SiteFileError
 from csms.model.authorization import IdToken, TokenRecord
 from csms.model.availability import ConnectorRecord
 from csms.model.billing import Bill, BillChange, BillStatus, BillStep, DeliveryRecord
@@ -22,6 +22,7 @@ from csms.model.monitoring import EventData
 from csms.model.notifications import Notification, NotificationRecord, NotificationState, NotifyFailed
 from csms.model.people import ApiKey, AuditEntry, Caller, DoneRequest, Person, Role, TooManyTries
 from csms.model.provisioning import VariableValue
+from csms.model.reloading import SiteReloaded
 from csms.model.security import SecurityEvent
 from csms.model.station import Admission, StationRecord
 from csms.model.transactions import EventType, Transaction
@@ -639,6 +640,9 @@ class FakeHouse:
         self.plugins = FakePlugins()
         self.metrics = Metrics()
         self.decisions = FakeDecisions()
+        self.reloaded: SiteReloaded | SiteFileError = SiteReloaded(
+            NOW, ("stations.unknown: changed",), ("server.listen: changed",)
+        )
         self.rooms = Rooms(
             site=Site(),
             store=self.store,
@@ -649,6 +653,7 @@ class FakeHouse:
             stations=self.provisioning,
             commands=self.commands,
             notifications=self.notifications,
+            reload=self.reload,
             switchboard=self.switchboard,
             bills=self.decisions,
             deliveries=self.decisions,
@@ -658,6 +663,12 @@ class FakeHouse:
             now=lambda: NOW,
             clock=self.clock,
         )
+
+    async def reload(self) -> SiteReloaded:
+        """What a test has put here."""
+        if isinstance(self.reloaded, SiteFileError):
+            raise self.reloaded
+        return self.reloaded
 
     def station(self, id: str = "CS1", *, protocol: str = "", **facts: Any) -> StationRecord:
         """Put a station into the list; connected if it speaks a protocol."""

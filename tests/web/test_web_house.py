@@ -14,6 +14,7 @@ from twisted.web.pages import notFound
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
+from csms.config import Problem, SiteFileError
 from csms.model.monitoring import EventData
 from csms.model.provisioning import Variable
 from csms.web import Metrics, rooms
@@ -289,3 +290,27 @@ def test_fakes_are_what_the_api_asks_for(house: FakeHouse) -> None:
         wanted, there = _methods(protocol), _methods(type(fake))
         for name, signature in wanted.items():
             assert there.get(name) == signature, f"{type(fake).__name__}.{name}"
+
+
+def test_a_reload_says_what_is_different_and_what_needs_a_restart(api: Wire) -> None:
+    answer = api.ask("POST", "/api/v1/reload")
+    assert answer.status == 200
+    assert answer.body["changed"] == ["stations.unknown: changed"]
+    assert answer.body["needs_restart"] == ["server.listen: changed"]
+
+
+def test_a_reload_of_a_wrong_file_tells_each_mistake(api: Wire, house: FakeHouse) -> None:
+    house.reloaded = SiteFileError(
+        [Problem("csms.toml", 3, 1, "server.listne", "this key is not known", "did you mean listen?")]
+    )
+    answer = api.ask("POST", "/api/v1/reload")
+    assert (answer.status, answer.slug) == (409, "site-file-wrong")
+    (mistake,) = answer.body["errors"]
+    assert mistake == {
+        "file": "csms.toml",
+        "line": 3,
+        "column": 1,
+        "key": "server.listne",
+        "detail": "this key is not known",
+        "cure": "did you mean listen?",
+    }

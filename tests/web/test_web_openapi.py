@@ -49,7 +49,7 @@ def test_operation_is_complete(place: tuple[str, str, dict[str, Any]]) -> None:
     assert found["tags"][0] in {tag["name"] for tag in document()["tags"]}
     declared = [one["name"] for one in found.get("parameters", []) if one["in"] == "path"]
     assert declared == [part[1:-1] for part in path.split("/") if part.startswith("{")]
-    bare = path.endswith(("/stop", "/retry", "/deliver"))
+    bare = path.endswith(("/stop", "/retry", "/deliver", "/reload"))
     assert ("requestBody" in found) == (method in ("put", "post") and not bare)
     needs_token = found.get("security", document()["security"]) != []
     assert needs_token == ("x-role" in found)
