@@ -1,6 +1,6 @@
 """Reference: a bare Autobahn server with its defaults that sends each text frame back. Nothing is parsed, kept or checked.
 
-python benchmarks/reference_echo.py PORT
+python benchmarks/reference_echo.py PORT [FOLDER with key.pem and cert.pem]
 """
 
 from __future__ import annotations
@@ -22,9 +22,16 @@ def main() -> None:
     """Listen until the process is ended."""
     from twisted.internet import reactor
 
+    if len(sys.argv) > 2:
+        from twisted.internet.ssl import DefaultOpenSSLContextFactory
+
+        tls = DefaultOpenSSLContextFactory(f"{sys.argv[2]}/key.pem", f"{sys.argv[2]}/cert.pem")
     factory = WebSocketServerFactory(protocols=["ocpp2.0.1"])
     factory.protocol = Echo
-    reactor.listenTCP(int(sys.argv[1]), factory, backlog=1024, interface="127.0.0.1")
+    if len(sys.argv) > 2:
+        reactor.listenSSL(int(sys.argv[1]), factory, tls, backlog=1024, interface="127.0.0.1")
+    else:
+        reactor.listenTCP(int(sys.argv[1]), factory, backlog=1024, interface="127.0.0.1")
     reactor.run()
 
 

@@ -54,6 +54,11 @@ class Answering(ChargePoint):  # type: ignore[misc]
         """Heard, and the token accepted where there is one."""
         return call_result.TransactionEvent(id_token_info=ACCEPTED if "id_token" in given else None)
 
+    @on(Action.notify_event)  # type: ignore[untyped-decorator]
+    def on_notify_event(self, **given: Any) -> Any:
+        """Heard."""
+        return call_result.NotifyEvent()
+
     @on(Action.meter_values)  # type: ignore[untyped-decorator]
     def on_meter_values(self, **given: Any) -> Any:
         """Heard."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,7 +14,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 HERE = Path(__file__).parent
 sys.path.append(str(HERE.parent / "tests" / "end_to_end"))
@@ -21,46 +29,133 @@ sys.path.append(str(HERE.parent / "tests" / "end_to_end"))
 from server_process import HOST, ServerProcess, csms_missing, free_ports
 
 START_S = 15.0
+READY_S = STOP_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where stations connect to a running server, and its process, whose time is measured."""
+    """Where stations connect to a running server, and its process, whose time is measured; ``server`` is there for ours."""
 
     url: str
     pid: int
+    server: ServerProcess | None = None
 
 
-Started = Callable[[int | None], AbstractContextManager[Address]]
+Started = Callable[..., AbstractContextManager[Address]]
 """Runs a server on a core (None: any)."""
+
+RULES = HERE.parent / "rules"
+RULE = """\
+[[rule]]
+name = "elsewhere-{number}"
+on = "station.lost"
+when = "station.vendor == 'nobody'"
+
+[[rule.do]]
+notify = "log"
+text = "never"
+
+"""
+PLUGIN = """\
+from csms.api import hookimpl
+
+
+class Silent:
+    @hookimpl
+    def authorize(self, request):
+        return None
+
+    @hookimpl
+    def answer_call(self, station, action, payload):
+        return None
+
+    @hookimpl
+    def on_event(self, event):
+        return None
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """How our server is set up; the defaults are those of the comparison: every first-party plugin, the shipped rules, a new folder."""
+
+    folder: Path | None = None
+    """A folder with a database that is there already and stays."""
+    rules: int = 0
+    """So many rules more, bound to events that do not happen."""
+    plugins: int = 0
+    """So many plugins more that are asked about everything and never have an opinion."""
+    tls: bool = False
+
+
+DEFAULT = Setup()
 
 
 @contextmanager
-def csms(core: int | None) -> Iterator[Address]:
-    """Our server: SQLite with full durability, every first-party plugin, a new folder."""
-    with tempfile.TemporaryDirectory(prefix="csms-benchmark-") as folder:
-        server = ServerProcess(Path(folder), core=core)
+def csms(core: int | None, setup: Setup = DEFAULT) -> Iterator[Address]:
+    """Our server: SQLite with full durability."""
+    with tempfile.TemporaryDirectory(prefix="csms-benchmark-") as made:
+        server = prepared(setup.folder or Path(made), core, setup)
         server.start()
         try:
-            server.wait_ready()
-            yield Address(server.stations_url, server.pid)
+            server.wait_ready(READY_S)
+            yield Address(server.stations_url, server.pid, server)
         finally:
             if server.running:
-                server.terminate()
+                server.terminate(STOP_S)
+
+
+def prepared(folder: Path, core: int | None, setup: Setup) -> ServerProcess:
+    """A server that is not started yet, its folder filled with rules and plugins."""
+    server = ServerProcess(folder, core=core)
+    rules, shipped = folder / "rules", [file for file in RULES.glob("*.toml") if "[[rule]]" in file.read_text()]
+    rules.mkdir(exist_ok=True)
+    for file in shipped:
+        shutil.copy(file, rules)
+    (rules / "elsewhere.toml").write_text("".join(RULE.format(number=number) for number in range(setup.rules)))
+    for number in range(setup.plugins):
+        (folder / f"silent_{number}.py").write_text(PLUGIN)
+    more = "".join(f'"./silent_{number}.py", ' for number in range(setup.plugins))
+    text = server.site_file.read_text().replace("enabled = [", f"enabled = [{more}")
+    text += f"\n[plugins.flow_rules]\npresets = {json.dumps([file.stem for file in shipped])}\n"
+    text += '\n[plugins.rfid_list]\nfile = "tokens.csv"\n'
+    (folder / "tokens.csv").write_text("value,type,status,concurrent\nBENCH,ISO14443,Accepted,1000000\n")
+    if setup.tls:
+        certificate(folder)
+        text = text.replace('listen = "tcp:', 'listen = "ssl:', 1)
+        text = text.replace(':interface=127.0.0.1"', f':interface=127.0.0.1:privateKey={folder}/key.pem:certKey={folder}/cert.pem"', 1)
+    server.site_file.write_text(text)
+    return server
+
+
+def certificate(folder: Path) -> Path:
+    """A new self-signed ECDSA certificate for 127.0.0.1; gives its file, the key is beside it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HOST)])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=2))
+    made = made.add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address(HOST))]), critical=False)
+    (folder / "cert.pem").write_bytes(made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "key.pem").write_bytes(secret)
+    return folder / "cert.pem"
 
 
 def reference(script: str) -> Started:
-    """A server that is one of the scripts here and takes its port as argument."""
+    """A server that is one of the scripts here and takes its port (and a folder with key and certificate) as arguments."""
 
     @contextmanager
-    def run(core: int | None) -> Iterator[Address]:
+    def run(core: int | None, folder: Path | None = None) -> Iterator[Address]:
         (port,) = free_ports(1)
-        process = subprocess.Popen([sys.executable, str(HERE / script), str(port)], stdin=subprocess.DEVNULL)
+        command = [sys.executable, str(HERE / script), str(port), *([str(folder)] if folder else [])]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
         if core is not None:
             os.sched_setaffinity(process.pid, {core})
         try:
             _wait_listening(process, port)
-            yield Address(f"ws://{HOST}:{port}/ocpp", process.pid)
+            yield Address(f"{'wss' if folder else 'ws'}://{HOST}:{port}/ocpp", process.pid)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(10.0)

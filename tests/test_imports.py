@@ -36,7 +36,8 @@ MAY: dict[str, str] = {
     # The one block that takes a raw call in: it checks the words before any other block sees them.
     "csms.blocks.reception": "csms.blocks.outcome csms.hooks csms.model csms.stations csms.store "
     "csms.ocpp.dialect csms.ocpp.errors csms.ocpp.rpc csms.ocpp.schemas",
-    "csms.cli": "csms csms.certificates csms.cli csms.config csms.sim.command csms.tap",
+    "csms.bench": "csms.bench",
+    "csms.cli": "csms csms.bench csms.certificates csms.cli csms.config csms.sim.command csms.tap",
     # csms db works on the file itself, and reads its events as the house does.
     "csms.cli.database": "csms.config csms.house csms.store csms.tap",
     "csms.certificates": "",
@@ -98,6 +99,7 @@ LIBRARIES: dict[str, str] = {
     "prometheus_client": "csms.web",
     "jinja2": "csms.web",
     "markupsafe": "csms.web",
+    "picows": "csms.bench.load",
     "click": "csms.cli",
     "rich": "csms.cli",
     "jsonschema_rs": "csms.ocpp.schemas",

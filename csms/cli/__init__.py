@@ -11,6 +11,7 @@ import click
 
 from csms import __version__
 from csms.cli import bills, database, operate, people, security
+from csms.cli.bench import bench
 from csms.cli.notify import notify
 from csms.config import Problem, SiteFileError, load_site, write_starter
 
@@ -113,5 +114,6 @@ for group in (
     people.audit,
     people.login,
     notify,
+    bench,
 ):
     main.add_command(group)

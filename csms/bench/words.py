@@ -14,10 +14,12 @@ from typing import Any
 Payload = dict[str, Any]
 Build = Callable[[], bytes]
 
-SCENARIOS = ("Heartbeat", "StatusNotification", "TransactionEvent", "mix")
+ACTIONS = ("Heartbeat", "StatusNotification", "Authorize", "TransactionEvent", "MeterValues", "NotifyEvent")
+SCENARIOS = (*ACTIONS, "mix")
 MIX = ("TransactionEvent",) * 14 + ("MeterValues",) * 2 + ("StatusNotification",) * 2 + ("Heartbeat",) * 2
 """70 % Updated events, 10 % each of meter values, status and heartbeats."""
 NUMBER_WIDTH = 9
+TOKEN: Payload = {"idToken": "BENCH", "type": "ISO14443"}
 ID, SEQ, WH, TIME, WORD = "@id@", "@seq@", "@wh@", "@time@", "@word@"
 
 
@@ -53,10 +55,30 @@ def six_values() -> list[Payload]:
     ]
 
 
+def _alert() -> Payload:
+    """A report of one event; its value is the register's hole."""
+    return {
+        "generatedAt": TIME,
+        "seqNo": 0,
+        "tbc": False,
+        "eventData": [
+            {
+                "eventId": 1,
+                "timestamp": TIME,
+                "trigger": "Delta",
+                "actualValue": f"{WH} Wh",
+                "eventNotificationType": "HardWiredNotification",
+                "component": {"name": "EVSE", "evse": {"id": 1}},
+                "variable": {"name": "Energy"},
+            }
+        ],
+    }
+
+
 def template(action: str, payload: Payload) -> bytes:
     """A CALL as a bytes format: its holes are %b, in the order of the frame."""
     text = json.dumps([2, ID, action, payload], separators=(",", ":")).replace("%", "%%")
-    for hole in (f'"{SEQ}"', f'"{WH}"', ID, TIME, WORD):
+    for hole in (f'"{SEQ}"', f'"{WH}"', WH, ID, TIME, WORD):
         text = text.replace(hole, "%b")
     return text.encode()
 
@@ -75,6 +97,8 @@ class Words:
         self._heartbeat = template("Heartbeat", {})
         status = {"timestamp": TIME, "connectorStatus": WORD, "evseId": 1, "connectorId": 1}
         self._status = template("StatusNotification", status)
+        self._authorize = template("Authorize", {"idToken": TOKEN})
+        self._alert = template("NotifyEvent", _alert())
         self._meter_values = template("MeterValues", {"evseId": 1, "meterValue": six_values()})
         self._updated = template("TransactionEvent", self._event("Updated", "MeterValuePeriodic", six_values()))
 
@@ -85,6 +109,8 @@ class Words:
             "StatusNotification": self.status,
             "TransactionEvent": self.updated,
             "MeterValues": self.meter_values,
+            "Authorize": self.authorize,
+            "NotifyEvent": self.alert,
         }
         if name != "mix":
             return [builds[name]]
@@ -100,7 +126,7 @@ class Words:
     def started(self) -> bytes:
         """The Started event of the station's transaction."""
         payload = self._event("Started", "Authorized", six_values())
-        payload |= {"idToken": {"idToken": "BENCH", "type": "ISO14443"}, "evse": {"id": 1, "connectorId": 1}}
+        payload |= {"idToken": TOKEN, "evse": {"id": 1, "connectorId": 1}}
         return template("TransactionEvent", payload) % self._event_holes()
 
     def heartbeat(self) -> bytes:
@@ -111,6 +137,15 @@ class Words:
         """StatusNotification; Available and Occupied take turns, so that each is a change."""
         self._occupied = not self._occupied
         return self._status % (self._id(), self._clock(), b"Occupied" if self._occupied else b"Available")
+
+    def authorize(self) -> bytes:
+        """Authorize, always for the same token."""
+        return self._authorize % self._id()
+
+    def alert(self) -> bytes:
+        """NotifyEvent with one changed value."""
+        at = self._clock()
+        return self._alert % (self._id(), at, at, self._register())
 
     def updated(self) -> bytes:
         """TransactionEvent Updated with the next seqNo and a grown register."""
