@@ -9,46 +9,26 @@ when any server answered a message with an error.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from frames import SCENARIOS
+from driving import SLACK_S, cores, put_load
 from report import Point, Run, judgement, machine, moment, save, table, versions
 from server_process import csms_bin
 from servers import ECHO, SERVERS, missing
 
+from csms.bench.words import SCENARIOS
+
 HERE = Path(__file__).parent
-SLACK_S = 120.0
-"""A load generator that needs so much longer than planned is stuck."""
-
-
-def cores() -> tuple[int | None, int | None]:
-    """A core for the server and one for the load; None where the system cannot pin or has one core only."""
-    if not hasattr(os, "sched_getaffinity"):
-        return None, None
-    usable = sorted(os.sched_getaffinity(0))
-    return (usable[0], usable[1]) if len(usable) > 1 else (None, None)
 
 
 def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """Start one server, put the load on it, and give what the load generator printed."""
-    server_core, load_core = cores()
-    with SERVERS[name](server_core) as server:
-        command = [sys.executable, str(HERE / "load.py"), "--url", server.url, "--pid", str(server.pid)]
-        command += options.scenarios
-        command += ["--stations", str(options.stations), "--seconds", str(options.seconds)]
-        command += ["--echo"] if name == ECHO else []
-        command += ["--core", str(load_core)] if load_core is not None else []
-        patience = options.seconds * len(options.scenarios) + SLACK_S
-        told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, timeout=patience)
-    if told.returncode != 0:
-        raise SystemExit(f"the load on {name} failed; there is no result")
-    return dict(json.loads(told.stdout))
+    with SERVERS[name](cores()[0]) as server:
+        more = ["--stations", options.stations, "--seconds", options.seconds, *(["--echo"] if name == ECHO else [])]
+        return put_load(server, options.scenarios, *more, patience=options.seconds * len(options.scenarios) + SLACK_S)
 
 
 def rounds(names: Sequence[str], options: argparse.Namespace) -> tuple[list[Point], dict[str, list[str]]]:
@@ -74,12 +54,16 @@ def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="one short round, to see that everything works")
     parser.add_argument("--seconds", type=float, default=4.0, help="for each point, a short warm-up included")
     parser.add_argument("--stations", type=int, default=300)
     parser.add_argument("--scenarios", nargs="+", choices=SCENARIOS, default=list(SCENARIOS))
     parser.add_argument("--servers", nargs="+", choices=list(SERVERS), default=list(SERVERS))
     parser.add_argument("--results", type=Path, default=HERE / "results", help="folder for DATE.json and DATE.md")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.quick:
+        options.rounds, options.seconds = 1, min(options.seconds, 1.5)
+    return options
 
 
 def main() -> int:

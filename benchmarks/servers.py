@@ -56,6 +56,8 @@ notify = "log"
 text = "never"
 
 """
+LIMITS = "max_rate = 1000000\nmax_unauthenticated = 20000\nmax_unauthenticated_per_address = 20000\n"
+"""A hundred stations in one process look like a flood from one address."""
 PLUGIN = """\
 from csms.api import hookimpl
 
@@ -119,11 +121,14 @@ def prepared(folder: Path, core: int | None, setup: Setup) -> ServerProcess:
     text = server.site_file.read_text().replace("enabled = [", f"enabled = [{more}")
     text += f"\n[plugins.flow_rules]\npresets = {json.dumps([file.stem for file in shipped])}\n"
     text += '\n[plugins.rfid_list]\nfile = "tokens.csv"\n'
-    (folder / "tokens.csv").write_text("value,type,status,concurrent\nBENCH,ISO14443,Accepted,1000000\n")
+    (folder / "tokens.csv").write_text("value,type,status,concurrent\nBENCH,ISO14443,Accepted,0\n")
+    text = text.replace("[server]\n", "[server]\n" + LIMITS, 1)
     if setup.tls:
         certificate(folder)
         text = text.replace('listen = "tcp:', 'listen = "ssl:', 1)
-        text = text.replace(':interface=127.0.0.1"', f':interface=127.0.0.1:privateKey={folder}/key.pem:certKey={folder}/cert.pem"', 1)
+        text = text.replace(
+            ':interface=127.0.0.1"', f':interface=127.0.0.1:privateKey={folder}/key.pem:certKey={folder}/cert.pem"', 1
+        )
     server.site_file.write_text(text)
     return server
 
@@ -133,7 +138,9 @@ def certificate(folder: Path) -> Path:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HOST)])
     now = datetime.now(UTC)
-    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=2))
+    made = x509.CertificateBuilder(
+        name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=2)
+    )
     made = made.add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address(HOST))]), critical=False)
     (folder / "cert.pem").write_bytes(made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
     secret = key.private_bytes(

@@ -74,7 +74,9 @@ def lines(told: Mapping[str, Any]) -> list[str]:
         found.append(f"{name}: {one['rate']:,.0f}/s, p50 {one['p50_ms']:.1f} ms, p99 {one['p99_ms']:.1f} ms{cpu}")
     if "storm" in told:
         storm = told["storm"]
-        found.append(f"all back at once: connected in {storm['connected_s']:.1f} s, booted after {storm['booted_s']:.1f} s")
+        found.append(
+            f"all back at once: connected in {storm['connected_s']:.1f} s, booted after {storm['booted_s']:.1f} s"
+        )
     if told["errors"]:
         found.append(f"{told['errors']} messages were answered wrongly, the first: {told['first_errors'][0]}")
     return found
