@@ -5,7 +5,6 @@ Knows how OCPP 1.6 and 2.x spell a password's name, and nothing else of the mess
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +17,6 @@ SECRET_FIELDS = frozenset({"basicAuthPassword", "password", "old_password", "new
 """Fields that are passwords wherever they stand (network profiles of 2.x; VPN and APN)."""
 VALUES = frozenset({"value", "attributeValue", "variableAttribute", "attributes"})
 _MARKS = (b"basicauthpassword", b"authorizationkey", b"password")
-_FRAME_MARKS = re.compile(rb"authorizationkey|password", re.IGNORECASE)
 
 
 def redacted(value: Any, *, hide: bool = False) -> Any:
@@ -52,7 +50,11 @@ def without_secrets(frame: str | bytes) -> str | bytes:
     """A frame for the log of messages: as it is, unless a password may be in it."""
     if isinstance(frame, str):
         return redacted_frame(frame)
-    return frame if _FRAME_MARKS.search(frame) is None else redacted_frame(frame.decode("utf-8", "replace"))
+    # Plain searches, for this is done with every frame: a regular expression takes ten times as long.
+    small = frame.lower()
+    if b"password" in small or b"authorizationkey" in small:
+        return redacted_frame(frame.decode("utf-8", "replace"))
+    return frame
 
 
 def is_secret(variable: str) -> bool:

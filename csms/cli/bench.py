@@ -64,7 +64,8 @@ def bench(
 
 def lines(told: Mapping[str, Any]) -> list[str]:
     """The figures for people."""
-    stations, before, after = told["stations"], *told["resident_kib"]
+    stations: int = told["stations"]
+    before, after = told["resident_kib"]
     found = [
         f"{stations} stations: connected in {told['connecting_s']:.1f} s, booted in {told['booting_s']:.1f} s more"
         + (f", {(after - before) / stations:.1f} KiB each" if after else "")
