@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import jsonschema_rs
 import pytest
-from csms_plugins import app_tokens, billing, flow_rules, reset_policy, rfid_list, status_retry
+from csms_plugins import app_tokens, billing, flow_rules, ocmf, reset_policy, rfid_list, status_retry
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -31,6 +31,7 @@ PLUGINS: Mapping[str, Any] = {
     "app_tokens": app_tokens.AppTokens.Settings,
     "billing": billing.Billing.Settings,
     "flow_rules": flow_rules.FlowRules.Settings,
+    "ocmf": ocmf.OcmfVerifier.Settings,
     "reset_policy": reset_policy.ResetPolicy.Settings,
     "rfid_list": rfid_list.RfidList.Settings,
     "status_retry": status_retry.StatusRetry.Settings,
@@ -272,7 +273,7 @@ def test_the_defaults_are_those_of_the_manual() -> None:
     assert site.database_file == Path.cwd() / "csms.sqlite"
     assert site.token_file == Path.cwd() / "csms.token"
     assert site.plugins.enabled == DEFAULT_PLUGINS
-    assert set(DEFAULT_PLUGINS) == set(PLUGINS)
+    assert set(DEFAULT_PLUGINS) == set(PLUGINS) - {"ocmf"}
 
 
 def test_every_default_would_be_accepted_if_it_were_written(tmp_path: Path) -> None:
@@ -500,7 +501,7 @@ def test_the_starter_shows_every_setting_with_its_default() -> None:
         **{(name,): kind for name, kind in TABLES.items()},
         **{("plugins", name): one for name, one in PLUGINS.items()},
     }
-    live = {"token", "secret", "file", "per_kwh", "message_attempts", "message_attempt_interval", "tariff"}
+    live = {"token", "secret", "file", "per_kwh", "message_attempts", "message_attempt_interval", "tariff", "key"}
     for path, kind in kinds.items():
         table = shown[path[0]] if len(path) == 1 else shown[path[0]][path[1]]
         for one in fields(kind):

@@ -105,7 +105,7 @@ LIBRARIES: dict[str, str] = {
     "jsonschema_rs": "csms.ocpp.schemas",
     "orjson": "csms.ocpp csms.redaction csms.store csms.web",
     "OpenSSL": "csms.tls",
-    "cryptography": "csms.certificates",
+    "cryptography": "csms.certificates csms_plugins.ocmf_keys",
     "zope": "csms.socket_care csms.tls csms.web",
     "twisted": "csms.blocks csms.cli csms.connection csms.facade csms.hooks csms.house csms.outgoing csms.plugin_set csms.plugins "
     "csms.running csms.sim csms.socket_care csms.station_reactor csms.stations csms.store csms.switchboard csms.tap csms.testing csms.tls csms.web "
@@ -113,7 +113,7 @@ LIBRARIES: dict[str, str] = {
 }
 """Which parts may import which library; a library that is not here may be imported by nobody."""
 
-FAMILIES = ("csms_plugins.flow", "csms_plugins.billing")
+FAMILIES = ("csms_plugins.flow", "csms_plugins.billing", "csms_plugins.ocmf")
 """Plugins in several modules, which import one another."""
 
 

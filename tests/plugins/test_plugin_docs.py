@@ -16,6 +16,7 @@ from csms_plugins.flow.grammar import KEYS
 from csms_plugins.flow.presets import shipped_names
 from csms_plugins.flow.verbs import COMMON, VERBS
 from csms_plugins.flow_rules import FlowRules
+from csms_plugins.ocmf import OcmfVerifier
 from csms_plugins.reset_policy import ResetPolicy
 from csms_plugins.rfid_list import RfidList
 from csms_plugins.status_retry import StatusRetry
@@ -31,6 +32,7 @@ KINDS: dict[str, Any] = {
     "reset_policy": ResetPolicy,
     "status_retry": StatusRetry,
     "billing": Billing,
+    "ocmf": OcmfVerifier,
     "flow_rules": FlowRules,
 }
 
