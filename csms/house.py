@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,8 @@ from csms.blocks.availability import Availability
 from csms.blocks.bookkeeping import BillRules, Bookkeeping
 from csms.blocks.commands import Commands
 from csms.blocks.deliveries import DeliveryRules
-from csms.blocks.evidence import EvidenceBlock
+from csms.blocks.evidence import EvidenceBlock, EvseRules
+from csms.blocks.healing import Healer, HealingPolicy
 from csms.blocks.monitoring import Monitoring
 from csms.blocks.notifications import LOG_KIND, LOG_SETTINGS, LogChannel, Notifications
 from csms.blocks.outcome import Handler
@@ -27,7 +29,7 @@ from csms.blocks.reception import Reception
 from csms.blocks.security import DoorPolicy, Security
 from csms.blocks.sentry import Sentry, TryLimits
 from csms.blocks.station_keys import StationKeys
-from csms.blocks.transactions import Transactions
+from csms.blocks.transactions import StopPolicy, Transactions
 from csms.config import Site, SiteFileError, load_site
 from csms.connection import SHUTDOWN, StationGate
 from csms.evidence import MeterRules
@@ -50,6 +52,7 @@ from csms.ocpp.dialect import Dialect
 from csms.ocpp.strict_json import loads
 from csms.ocpp.v16 import DIALECT as V16
 from csms.ocpp.v201 import DIALECT as V201
+from csms.ocpp.v201.transactions import decode_status
 from csms.outgoing import dialled, http_agent
 from csms.plugins import PluginHost
 from csms.redaction import without_secrets
@@ -153,7 +156,8 @@ class House:
         )
         self.authorization = AuthorizationBlock(self.hooks, self.store, now)
         self.availability = Availability(self.hooks, self.store, self.switchboard, self.provisioning, reactor, now)
-        self.evidence = EvidenceBlock(self.store, decoded, MeterRules())
+        self.store.transactions.decode = decoded
+        self.evidence = EvidenceBlock(self.store, decoded, *_meter_rules(site))
         self.billing = Bookkeeping(
             self.hooks,
             self.store,
@@ -164,9 +168,15 @@ class House:
             clock=reactor,
             now=now,
         )
-        self.transactions = Transactions(self.store, self.authorization, self.provisioning, now, self.billing.costs)
+        stops = StopPolicy(site.transactions.master_pass_group)
+        self.transactions = Transactions(
+            self.store, self.authorization, self.provisioning, stops, now, self.billing.costs
+        )
         self.monitoring = Monitoring(self.store, self.availability)
         self.commands = Commands(self.hooks, self.store, self.switchboard, self.authorization, self.keys, reactor, now)
+        self.healer = Healer(
+            self.store, self.commands, self.switchboard, _healing_policy(site), decode_status, self.tell, reactor, now
+        )
         self.presence = Presence(
             self.hooks, self.store, self.switchboard, reactor, now, offline_after=site.stations.offline_after
         )
@@ -197,6 +207,7 @@ class House:
         self.keys.on_event(event, self.commands.send)
         self.availability.on_event(event)
         self.presence.on_event(event)
+        self.healer.on_event(event)
         self.billing.on_event(event)
         self.hooks.tell(event)
 
@@ -353,6 +364,7 @@ class House:
         self.notifications.start()
         self.presence.start()
         self.billing.start()
+        self.healer.start()
         if self.site.database.messages:
             self._pruning.start(PRUNE_EVERY_S)
 
@@ -365,6 +377,7 @@ class House:
             station.drop(SHUTDOWN)
         await _until(lambda: self.switchboard.count == 0, GOODBYE_S, self.reactor)
         self.billing.stop()
+        self.healer.stop()
         if self._pruning.running:
             self._pruning.stop()
         await self.presence.stop()
@@ -436,6 +449,26 @@ def _try_limits(site: Site) -> TryLimits:
         penalty_s=min(4.0, 0.8 * server.handshake_timeout.total_seconds()),
         flaps=server.failed_tries,
     )
+
+
+def _healing_policy(site: Site) -> HealingPolicy:
+    table = site.transactions
+    return HealingPolicy(table.silence, table.ask_after, table.ask_again, table.ask_tries)
+
+
+def _meter_rules(site: Site) -> tuple[MeterRules, tuple[EvseRules, ...]]:
+    """What meters may say everywhere, and where something else holds."""
+    table = site.transactions
+    exceptions = (
+        EvseRules(
+            one.station,
+            one.evse,
+            None if one.max_power_kw is None else Decimal(one.max_power_kw),
+            None if one.register is None else one.register == "lifetime",
+        )
+        for one in table.evse
+    )
+    return MeterRules(Decimal(table.max_power_kw), table.register == "lifetime"), tuple(exceptions)
 
 
 def _limits(site: Site) -> Limits:

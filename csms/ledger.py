@@ -6,7 +6,8 @@ the evidence. Evidence is a JSON-able dict, so that it can be kept beside the ev
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import pairwise
@@ -21,6 +22,22 @@ Fact = list[Any]
 """``[rank, value...]``: of two facts of the same kind the one with the lower (or higher) rank stays."""
 
 MISSING_SHOWN = 100
+STOP_AUTHORIZED = "StopAuthorized"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the CSMS knows of a transaction beyond its events; ``live`` is False once it has given up on the end."""
+
+    authorization: str = ""
+    group: IdToken | None = None
+    gave_up: str = ""
+    overlaps: tuple[int, ...] = ()
+    live: bool = True
+    heard_at: datetime | None = None
+
+
+NO_STANDING = Standing()
 
 
 def absorb(evidence: Evidence | None, event: TransactionEvent) -> Evidence:
@@ -34,13 +51,14 @@ def absorb(evidence: Evidence | None, event: TransactionEvent) -> Evidence:
         new["seqs"] = _with(new.get("seqs", []), event.seq_no)
     match event.type:
         case EventType.STARTED:
+            new["starts"] = new.get("starts", 0) + 1
             _lowest(new, "started", [rank, at, event.trigger])
         case EventType.ENDED:
+            new["ends"] = new.get("ends", 0) + 1
             _lowest(new, "ended", [rank, at, event.stopped_reason])
-            if event.id_token:
-                _lowest(new, "stop_token", [rank, event.id_token.value, event.id_token.type])
-    if event.id_token and event.type is not EventType.ENDED:
-        _lowest(new, "token", [rank, event.id_token.value, event.id_token.type])
+    if event.id_token:
+        name = "stop_token" if stops(event) else "token"
+        _lowest(new, name, [rank, event.id_token.value, event.id_token.type])
     if event.evse is not None:
         _lowest(new, "place", [[event.connector is None, *rank], event.evse, event.connector])
     if event.charging_state:
@@ -51,24 +69,65 @@ def absorb(evidence: Evidence | None, event: TransactionEvent) -> Evidence:
     return new
 
 
-def summary(id: int, station: str, wire_id: str, evidence: Evidence, *, authorization: str = "") -> Transaction:
+def stops(event: TransactionEvent) -> bool:
+    """Whether the event's token is one that ends the charging, and not the one that is charged for."""
+    return event.type is EventType.ENDED or event.trigger == STOP_AUTHORIZED
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One stored content of an event; ``digest`` is the same for the same content only."""
+
+    event: TransactionEvent
+    digest: bytes
+
+
+def fold(variants: Iterable[Variant]) -> Evidence:
+    """The evidence of all contents that are kept, where a station said different things in one event.
+
+    Of those with the same key and type the one with the earliest time counts, then that with the lowest digest: which came first does not matter.
+    """
+    kept = list(variants)
+    chosen: dict[tuple[str, EventType], Variant] = {}
+    for one in sorted(kept, key=lambda one: (one.event.timestamp, one.digest)):
+        chosen.setdefault((one.event.key, one.event.type), one)
+    evidence: Evidence = {}
+    for one in chosen.values():
+        evidence = absorb(evidence, one.event)
+    keys = [one.event.key for one in kept]
+    evidence["events"] = len(kept)
+    if conflicts := sorted({key for key in keys if keys.count(key) > 1}):
+        evidence["conflicts"] = conflicts
+    return evidence
+
+
+def gaps(evidence: Evidence) -> list[list[int]]:
+    """The ends of the spans of numbers seen, but for the first begin and the last end: the same as long as the same numbers are missing."""
+    spans: list[list[int]] = evidence.get("seqs", [])
+    return [[before, after] for (_, before), (after, _) in pairwise(spans)]
+
+
+def wants(evidence: Evidence) -> bool:
+    """Whether something is known to be missing: numbers between those seen, or the start of a transaction that has ended."""
+    return len(evidence.get("seqs", ())) > 1 or ("ended" in evidence and "started" not in evidence)
+
+
+def summary(id: int, station: str, wire_id: str, evidence: Evidence, standing: Standing = NO_STANDING) -> Transaction:
     """The state that follows from the evidence; ``review`` says in words what a person should look at, or is empty."""
     started, ended = evidence.get("started"), evidence.get("ended")
     missing = tuple(_holes(evidence.get("seqs", [])))
     begin, end, last = (evidence.get(name) for name in ("begin", "end", "meter"))
     place, remote = evidence.get("place"), evidence.get("remote")
-    complete = bool(started and ended and not missing)
-    completeness = Completeness.COMPLETE if complete else Completeness.INCOMPLETE if ended else Completeness.ONGOING
     return Transaction(
         id=id,
         station=station,
         station_transaction=wire_id,
-        completeness=completeness,
+        completeness=_completeness(evidence, standing),
         evse=place[1] if place else None,
         connector=place[2] if place else None,
         id_token=_token(evidence.get("token")),
         stop_token=_token(evidence.get("stop_token")),
-        authorization=authorization,
+        authorization=standing.authorization,
         started_at=_time(started[1]) if started else None,
         ended_at=_time(ended[1]) if ended else None,
         start_trigger=started[2] if started else "",
@@ -81,8 +140,21 @@ def summary(id: int, station: str, wire_id: str, evidence: Evidence, *, authoriz
         last_event_at=_time(evidence["last"]) if evidence.get("last") else None,
         events=evidence.get("events", 0),
         missing=missing,
-        review=_review(started is not None, begin, end, ended is not None),
+        review="; ".join(_review(evidence, standing)),
+        group=standing.group,
+        gave_up=standing.gave_up,
+        overlaps=standing.overlaps,
+        heard_at=standing.heard_at,
     )
+
+
+def _completeness(evidence: Evidence, standing: Standing) -> Completeness:
+    ended = "ended" in evidence
+    if ended and not wants(evidence):
+        return Completeness.COMPLETE
+    if standing.gave_up and (ended or not standing.live):
+        return Completeness.GAVE_UP
+    return Completeness.INCOMPLETE if ended else Completeness.ONGOING
 
 
 def last_register(evidence: Evidence) -> tuple[Decimal, datetime] | None:
@@ -114,14 +186,22 @@ def _registers(values: tuple[MeterValue, ...]) -> Iterator[tuple[datetime, Sampl
                 yield value.timestamp, sample
 
 
-def _review(started: bool, begin: Fact | None, end: Fact | None, ended: bool) -> str:
-    if not started:
-        return "no start seen"
-    if not ended:
-        return ""
-    if begin is None or end is None:
-        return f"no {'begin' if begin is None else 'end'} register"
-    return "end register below begin" if Decimal(end[1]) < Decimal(begin[1]) else ""
+def _review(evidence: Evidence, standing: Standing) -> Iterator[str]:
+    """What a person should look at: contradictions, and what is missing in a transaction that has ended."""
+    begin, end, ended = evidence.get("begin"), evidence.get("end"), "ended" in evidence
+    if "started" not in evidence:
+        yield "no start seen"
+    elif ended and (begin is None or end is None):
+        yield f"no {'begin' if begin is None else 'end'} register"
+    if begin is not None and end is not None and Decimal(end[1]) < Decimal(begin[1]):
+        yield "end register below begin"
+    for name, what in (("starts", "started"), ("ends", "ended")):
+        if evidence.get(name, 0) > 1:
+            yield f"{what} {evidence[name]} times"
+    if evidence.get("conflicts"):
+        yield f"different contents under the same number: {', '.join(evidence['conflicts'][:10])}"
+    if standing.overlaps:
+        yield f"at the same EVSE at the same time as transaction {', '.join(map(str, standing.overlaps))}"
 
 
 def _lowest(evidence: Evidence, name: str, fact: Fact) -> None:

@@ -164,6 +164,7 @@ Names = Annotated[tuple[str, ...], AfterValidator(_once_each)]
 MessageBytes = Annotated[int, Field(ge=1024, le=16777216)]
 HeaderBytes = Annotated[int, Field(ge=1024, le=1048576)]
 Count = Annotated[int, Field(ge=1, le=1000000)]
+KiloWatts = Annotated[int, Field(ge=1, le=10000)]
 CountOrNone = Annotated[int, Field(ge=0, le=1000000)]
 OneOrMore = AfterValidator(_one_or_more)
 OnceEach = AfterValidator(_once_each)

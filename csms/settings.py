@@ -17,6 +17,7 @@ from csms.setting_types import (
     Endpoint,
     Filled,
     HeaderBytes,
+    KiloWatts,
     MessageBytes,
     Names,
     OnceEach,
@@ -48,6 +49,7 @@ __all__ = [
     "Stations",
     "Tls",
     "TlsPair",
+    "Transactions",
     "Unfit",
     "parse_duration",
 ]
@@ -174,6 +176,37 @@ class Stations:
     protocols: Annotated[tuple[OcppVersion, ...], OneOrMore, OnceEach] = ("ocpp2.0.1", "ocpp1.6")
 
 
+Register = Literal["lifetime", "transaction"]
+TxPoint = Literal["ParkingBayOccupancy", "EVConnected", "Authorized", "DataSigned", "PowerPathClosed", "EnergyTransfer"]
+
+
+@dataclass(frozen=True)
+class EvseExceptions:
+    """``[[transactions.evse]]``: what is possible at the EVSEs of stations that fit a pattern; without ``evse`` at all of theirs."""
+
+    station: Filled
+    evse: Count | None = None
+    max_power_kw: KiloWatts | None = None
+    register: Register | None = None
+
+
+@dataclass(frozen=True)
+class Transactions:
+    """``[transactions]``: when stations are asked for what is missing, what a meter may say, and when a transaction begins and ends."""
+
+    silence: SecondOrMore = timedelta(minutes=15)
+    ask_after: SecondOrMore = timedelta(seconds=30)
+    ask_again: SecondOrMore = timedelta(seconds=60)
+    ask_tries: Count = 8
+    max_power_kw: KiloWatts = 500
+    register: Register = "lifetime"
+    master_pass_group: str = ""
+    start_points: Annotated[tuple[TxPoint, ...], OnceEach] = ()
+    stop_points: Annotated[tuple[TxPoint, ...], OnceEach] = ()
+    read_points: bool = True
+    evse: tuple[EvseExceptions, ...] = ()
+
+
 @dataclass(frozen=True)
 class Bills:
     """``[bills]``: how bills are numbered and delivered, who sends them, and whether drivers see costs. Prices are the plugin billing's."""
@@ -235,6 +268,7 @@ class Site:
     database: Database = field(default_factory=Database)
     stations: Stations = field(default_factory=Stations)
     bills: Bills = field(default_factory=Bills)
+    transactions: Transactions = field(default_factory=Transactions)
     plugins: Plugins = field(default_factory=Plugins)
     file: Path | None = None
     folder: Path = field(default_factory=Path.cwd)
@@ -272,5 +306,6 @@ TABLES: Mapping[str, type] = {
     "database": Database,
     "stations": Stations,
     "bills": Bills,
+    "transactions": Transactions,
     "plugins": Plugins,
 }

@@ -228,6 +228,7 @@ async def make_csms(folder: Path, *, site: str = "", clock: Clock | None = None)
     house.notifications.start()
     house.presence.start()
     house.billing.start()
+    house.healer.start()
     return csms
 
 

@@ -27,6 +27,8 @@ MAY: dict[str, str] = {
     "csms.blocks.deliveries": "csms.facade csms.hooks csms.model csms.running csms.store",
     "csms.blocks.pricing": "csms.blocks.evidence csms.consumption csms.hooks csms.model csms.store",
     "csms.blocks.security": "csms.blocks csms.hooks csms.model csms.refusals csms.stations csms.store",
+    # Which token begins a transaction and which ends it, the ledger says.
+    "csms.blocks.transactions": "csms.blocks csms.ledger csms.model csms.stations csms.store",
     "csms.blocks.outcome": "csms.stations csms.ocpp.dialect csms.ocpp.rpc",
     # A raw call out is checked like a raw call in; no password gets into the ledger.
     "csms.blocks.commands": "csms.redaction csms.blocks csms.hooks csms.model csms.running csms.stations csms.store csms.switchboard "

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from twisted.logger import Logger
+
 from csms.blocks.outcome import Outcome, Received
 from csms.hooks import Hooks
 from csms.model.authorization import (
@@ -13,24 +15,32 @@ from csms.model.authorization import (
     AuthorizationRequest,
     AuthorizationStatus,
     Authorize,
+    Decision,
     Purpose,
     TokenAuthorized,
 )
+from csms.running import run_guarded
 from csms.stations import Station
 from csms.store import Store
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A decision, who made it (empty: the default denial), and the news of it."""
+    """A decision with who made it (empty: the default denial), and the news of it."""
 
-    authorization: Authorization
-    plugin: str
+    decision: Decision
     news: TokenAuthorized | None
+
+    @property
+    def authorization(self) -> Authorization:
+        """What was decided."""
+        return self.decision.authorization
 
 
 class AuthorizationBlock:
     """Asks the plugins in order; nobody's opinion is a denial."""
+
+    log = Logger()
 
     def __init__(self, hooks: Hooks, store: Store, now: Callable[[], datetime]) -> None:
         self._hooks = hooks
@@ -43,7 +53,16 @@ class AuthorizationBlock:
             station.ref, request.id_token, received.at, Purpose.AUTHORIZE, certificate=request.certificate
         )
         judged = await self.judge(question)
+        self.note(question, judged)
         return Outcome(judged.authorization, (judged.news,) if judged.news else ())
+
+    def note(self, request: AuthorizationRequest, judged: Judged) -> None:
+        """Keep a decision that no transaction event carries; nobody waits for it."""
+        rows = self._store.decisions
+        run_guarded(
+            lambda: rows.note(request.station.id, request.id_token, request.purpose, judged.decision, request.at),
+            self.log,
+        )
 
     async def judge(self, request: AuthorizationRequest, *, own: Callable[[str, str], bool] | None = None) -> Judged:
         """Whether a token may charge now; ``own(station, transaction)`` names the transaction that asks, which never counts as another."""
@@ -76,4 +95,4 @@ class AuthorizationBlock:
         news = TokenAuthorized(
             request.station, self._now(), request.id_token, authorization.status, plugin, authorization.reason
         )
-        return Judged(authorization, plugin, news)
+        return Judged(Decision(authorization, plugin), news)

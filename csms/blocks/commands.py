@@ -200,6 +200,7 @@ class Commands:
             station.ref, command.id_token, self._now(), Purpose.REMOTE_START, evse=command.evse
         )
         judged = await self._authorization.judge(question)
+        self._authorization.note(question, judged)
         if judged.authorization.status is not AuthorizationStatus.ACCEPTED:
             text = f"token {judged.authorization.status}: {judged.authorization.reason or 'not accepted'}"
             raise CommandFailed(CommandState.FAILED, "NotAuthorized", text)

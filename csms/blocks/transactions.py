@@ -6,20 +6,26 @@ The state follows from the set of events (``csms.ledger``); one policy for all v
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from twisted.logger import Logger
 
 from csms.blocks.authorization import AuthorizationBlock, Judged
 from csms.blocks.outcome import Outcome, Received
 from csms.blocks.provisioning import Provisioning
 from csms.blocks.running_cost import RunningCost
-from csms.model.authorization import Authorization, AuthorizationRequest, AuthorizationStatus, IdToken, Purpose
+from csms.ledger import stops
+from csms.model.authorization import Authorization, AuthorizationRequest, AuthorizationStatus, Decision, Purpose
 from csms.model.metering import MeterValues, MeterValuesReceived
 from csms.model.provisioning import Acknowledged
 from csms.model.transactions import (
     EventType,
+    Transaction,
     TransactionAnswer,
     TransactionEnded,
     TransactionEvent,
+    TransactionOverlap,
     TransactionStarted,
     TransactionUpdated,
 )
@@ -27,20 +33,33 @@ from csms.stations import Station
 from csms.store import Recorded, Store
 
 
+@dataclass(frozen=True, slots=True)
+class StopPolicy:
+    """Who may end what another began: tokens of ``master_pass`` may end everything (empty: there is no such group)."""
+
+    master_pass: str = ""
+    late_after: timedelta = timedelta(minutes=5)
+    """A start or stop of 1.6, which cannot say that it was offline, is taken for one when it is so old."""
+
+
 class Transactions:
     """Records transaction events and meter values."""
+
+    log = Logger()
 
     def __init__(
         self,
         store: Store,
         authorization: AuthorizationBlock,
         provisioning: Provisioning,
+        policy: StopPolicy,
         now: Callable[[], datetime],
         costs: RunningCost | None = None,
     ) -> None:
         self._store = store
         self._authorization = authorization
         self._provisioning = provisioning
+        self._policy = policy
         self._now = now
         self._costs = costs
 
@@ -55,7 +74,7 @@ class Transactions:
             event,
             received.body,
             received.at,
-            authorization=judged.authorization.status.value if judged else "",
+            decision=judged.decision if judged else None,
         )
         if not event.offline and event.seq_no is not None:
             await self._provisioning.measure_clock(station, event.timestamp, received.at)
@@ -67,24 +86,52 @@ class Transactions:
         return Outcome(answer, (*news, *_news(station, event, recorded, received.at)))
 
     async def _judge(self, station: Station, event: TransactionEvent, received: Received) -> Judged:
+        """The decision on the event's token: of a repeat the one that was made, of a stop whether it may end this transaction."""
         assert event.id_token is not None
-        if event.type is EventType.ENDED and await self._started_with(station, event.transaction, event.id_token):
-            return Judged(Authorization(AuthorizationStatus.ACCEPTED), "", None)
+        made = self._store.transactions.decided(station.id, event, received.body)
+        if made is not None:
+            return Judged(made, None)
+        offline = self._offline(event, received)
         question = AuthorizationRequest(
             station.ref,
             event.id_token,
-            received.at,
+            event.timestamp if offline else received.at,
             Purpose.TRANSACTION,
             evse=event.evse,
             transaction=event.transaction or event.key,
         )
+        if stops(event):
+            return await self._judge_stop(station, event, question)
+        if offline:
+            return await self._authorization.judge(question, own=_none_counts)
         own = event.transaction or await self._same_start(station, event)
         return await self._authorization.judge(question, own=lambda s, t: s == station.id and t == own)
 
-    async def _started_with(self, station: Station, transaction: str, token: IdToken) -> bool:
-        """Whoever started a transaction may end it, also when the token was blocked or used up meanwhile."""
-        known = await self._store.transactions.by_wire_id(station.id, transaction)
-        return known is not None and known.id_token is not None and known.id_token.key == token.key
+    def _offline(self, event: TransactionEvent, received: Received) -> bool:
+        """Whether the event is told of afterwards: its token is judged as of its own time, and what charges now is no matter."""
+        told_late = event.seq_no is None and received.at - event.timestamp > self._policy.late_after
+        return event.offline or told_late
+
+    async def _judge_stop(self, station: Station, event: TransactionEvent, question: AuthorizationRequest) -> Judged:
+        """Who began may end, also when the token was blocked meanwhile; so may its group, and the master pass."""
+        known = await self._store.transactions.by_wire_id(station.id, event.transaction)
+        begun = known.id_token if known else None
+        if begun is not None and begun.key == question.id_token.key:
+            accepted = Authorization(AuthorizationStatus.ACCEPTED, known.group if known else None)
+            return Judged(Decision(accepted, because="the token that began it"), None)
+        judged = await self._authorization.judge(question, own=_none_counts)
+        return replace(judged, decision=replace(judged.decision, because=self._standing_of(judged, known)))
+
+    def _standing_of(self, judged: Judged, known: Transaction | None) -> str:
+        """What a token that did not begin a transaction has to do with it."""
+        group = judged.authorization.group
+        if group is None or judged.authorization.status is not AuthorizationStatus.ACCEPTED:
+            return "another token than the one that began it"
+        if known is not None and known.group is not None and known.group.key == group.key:
+            return "a token of the group that began it"
+        if self._policy.master_pass and group.key == self._policy.master_pass.casefold():
+            return "the master pass"
+        return "another token than the one that began it"
 
     async def _same_start(self, station: Station, event: TransactionEvent) -> str:
         """The id that a repeated 1.6 start already has; the answer to the first one may have been lost."""
@@ -100,13 +147,21 @@ class Transactions:
         return Outcome(Acknowledged(), (news,))
 
 
+def _none_counts(station: str, transaction: str) -> bool:
+    """No transaction counts as another one."""
+    return True
+
+
 def _news(station: Station, event: TransactionEvent, recorded: Recorded, at: datetime) -> tuple[object, ...]:
+    beside: tuple[object, ...] = ()
+    if recorded.beside:
+        beside = (TransactionOverlap(station.ref, at, recorded.transaction, recorded.beside),)
     if not recorded.new:
-        return ()
+        return beside
     match event.type:
         case EventType.STARTED:
-            return (TransactionStarted(station.ref, at, recorded.transaction, event),)
+            return (TransactionStarted(station.ref, at, recorded.transaction, event), *beside)
         case EventType.UPDATED:
-            return (TransactionUpdated(station.ref, at, recorded.wire_id, event),)
+            return (TransactionUpdated(station.ref, at, recorded.wire_id, event), *beside)
         case EventType.ENDED:
-            return (TransactionEnded(station.ref, at, recorded.transaction, event),)
+            return (TransactionEnded(station.ref, at, recorded.transaction, event), *beside)

@@ -72,6 +72,15 @@ class Authorization:
 
 
 @dataclass(frozen=True, slots=True)
+class Decision:
+    """A decision on a token as it is kept with what it was made for; ``plugin`` is empty where the CSMS itself decided, ``because`` says on what."""
+
+    authorization: Authorization
+    plugin: str = ""
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Authorize:
     """A station asks whether a token may charge."""
 

@@ -99,6 +99,8 @@ class Transaction:
     """Why nobody expects any more what is missing; empty while somebody does."""
     overlaps: tuple[int, ...] = ()
     """Numbers of transactions that were active at the same EVSE at the same time."""
+    heard_at: datetime | None = None
+    """When the station last told anything of it, by the clock of the CSMS."""
 
     @property
     def energy_wh(self) -> Decimal | None:
@@ -156,6 +158,45 @@ class TransactionEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class TransactionIncomplete:
+    """Something of a transaction is missing, and the CSMS begins to ask for it; ``cause`` says what in words."""
+
+    station: StationRef
+    at: datetime
+    transaction: Transaction
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionHealed:
+    """What was missing has come."""
+
+    station: StationRef
+    at: datetime
+    transaction: Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionGaveUp:
+    """Nobody expects any more what is missing; ``why`` is a sentence. It may come all the same, and then it counts."""
+
+    station: StationRef
+    at: datetime
+    transaction: Transaction
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionOverlap:
+    """Two transactions at one EVSE at one time, which one vehicle cannot have: one of them is wrong."""
+
+    station: StationRef
+    at: datetime
+    transaction: Transaction
+    others: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RequestStartTransaction:
     """Command: start charging for a token; its effect is the Started event that carries ``remote_start_id``."""
 
@@ -177,3 +218,11 @@ class GetTransactionStatus:
     """Command: ask whether a transaction is ongoing and whether messages wait (2.x only)."""
 
     transaction: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionStatus:
+    """What a station says of a transaction: whether it goes on (None: it did not say), and whether messages of it wait to be sent."""
+
+    ongoing: bool | None
+    queued: bool

@@ -5,21 +5,25 @@ An awaited write is on the disk (SQLite WAL, synchronous FULL, group commit). Wh
 
 from csms.store.availability import StatusRecorded
 from csms.store.billing import Issuing
+from csms.store.decisions import StoredDecision
 from csms.store.faults import Fenced, NoSuchRow, SchemaFault, SchemaTooNew, StoreFault
+from csms.store.healing import Healing
 from csms.store.keepsakes import StoredNotice, StoredTelemetry
 from csms.store.messages import LoggedMessage
 from csms.store.monitoring import AlertRecorded, SeriesPosition, StoredAlert, StoredGap
 from csms.store.presence import Attached
+from csms.store.recording import Recorded
 from csms.store.security import KeptCertificate, Standing
 from csms.store.sole_use import InUse, SoleUse
+from csms.store.state import StoredEvent
 from csms.store.store import Store
-from csms.store.transactions import Recorded, StoredEvent
 from csms.store.verify import verify
 
 __all__ = [
     "AlertRecorded",
     "Attached",
     "Fenced",
+    "Healing",
     "InUse",
     "Issuing",
     "KeptCertificate",
@@ -35,6 +39,7 @@ __all__ = [
     "Store",
     "StoreFault",
     "StoredAlert",
+    "StoredDecision",
     "StoredEvent",
     "StoredGap",
     "StoredNotice",

@@ -6,24 +6,20 @@ Given the way to read an event, because the store knows no OCPP.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from csms.ledger import Evidence, absorb
-from csms.model.transactions import TransactionEvent
+from csms.ledger import Evidence, Variant, fold
 from csms.store.connections import reading
 from csms.store.faults import fault_of
-from csms.store.statements import Q, compiled
-from csms.store.tables import TransactionEvent as EventRow
-from csms.store.transactions import EVENTS, StoredEvent, stored_event
+from csms.store.recording import variant
+from csms.store.state import Decode, stored_events
 
-Decode = Callable[[StoredEvent], TransactionEvent]
 TRANSACTIONS = 'SELECT "id", "station", "evidence" FROM "transaction" ORDER BY "id"'
-EVENTS_OF = compiled(EVENTS.where(EventRow.transaction == Q))
 
 
 def recount(file: Path, decode: Decode) -> list[str]:
@@ -38,9 +34,8 @@ def recount(file: Path, decode: Decode) -> list[str]:
 
 def _differences(connection: sqlite3.Connection, decode: Decode) -> Iterator[str]:
     for id, station, kept in connection.execute(TRANSACTIONS):
-        rows = connection.execute(EVENTS_OF, (id,))
         try:
-            folded = _folded([decode(stored_event(row)) for row in rows])
+            folded = _folded([variant(event, decode) for event in stored_events(connection, id)])
         except Exception as unreadable:
             yield f"transaction {id} of {station}: an event cannot be read: {unreadable}"
             continue
@@ -50,9 +45,6 @@ def _differences(connection: sqlite3.Connection, decode: Decode) -> Iterator[str
             yield f"transaction {id} of {station}: its events say otherwise about {', '.join(wrong)}"
 
 
-def _folded(events: list[TransactionEvent]) -> Evidence:
-    evidence: Evidence = {}
-    for event in events:
-        evidence = absorb(evidence, event)
-    folded: Evidence = orjson.loads(orjson.dumps(evidence))
+def _folded(variants: list[Variant]) -> Evidence:
+    folded: Evidence = orjson.loads(orjson.dumps(fold(variants)))
     return folded

@@ -16,6 +16,7 @@ COMPILER = SqliteDatabase(None, field_types=FIELD_TYPES)
 Q = SQL("?")
 """The place of a value that is given when the statement runs."""
 ONE = SQL("1")
+NOTHING = SQL("''")
 
 
 class Row(Model):

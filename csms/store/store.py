@@ -13,8 +13,10 @@ from csms.store.availability import ConnectorRows
 from csms.store.billing import BillRows
 from csms.store.commands import CommandRows
 from csms.store.connections import Readers, writing
+from csms.store.decisions import DecisionRows
 from csms.store.deliveries import DeliveryRows
 from csms.store.faults import StoreFault, fault_of
+from csms.store.healing import HealingRows
 from csms.store.keepsakes import NoteRows, NoticeRows, TelemetryRows
 from csms.store.messages import MessageRows
 from csms.store.monitoring import AlertRows
@@ -56,6 +58,8 @@ class Store:
         self.availability = ConnectorRows(*rows)
         self.tokens = TokenRows(*rows)
         self.transactions = TransactionRows(*rows)
+        self.healing = HealingRows(*rows)
+        self.decisions = DecisionRows(*rows)
         self.alerts = AlertRows(*rows)
         self.commands = CommandRows(*rows)
         self.bills = BillRows(*rows)

@@ -19,7 +19,7 @@ from peewee import (
 from csms.store.kept_tables import Alert, AlertGap, AlertMessage, Note, Notice, Outbox, ReportPart, Telemetry, Variable
 from csms.store.people_tables import ApiKey, Audit, DoneRequest, Person
 from csms.store.security_tables import TABLES as SECURITY_TABLES
-from csms.store.statements import ONE, Row
+from csms.store.statements import NOTHING, ONE, Row
 
 
 class Presence(Row):
@@ -91,7 +91,11 @@ class Token(Row):
 
 
 class Transaction(Row):
-    """One transaction: what is searched stands in columns, the state is in ``evidence``; ``start_key`` makes a 1.6 start findable."""
+    """One transaction: what is searched stands in columns, the state is in ``evidence``; ``start_key`` makes a 1.6 start findable.
+
+    ``wants`` is 1 while something is known to be missing, ``heard_at`` when it was last heard of, ``joined_to`` the transaction that the events
+    of this id belong to. What the CSMS found out by itself stands in ``gave_up`` and ``overlaps``.
+    """
 
     id = AutoField()
     station = TextField()
@@ -107,6 +111,12 @@ class Transaction(Row):
     revision = BigIntegerField()
     billed_revision = BigIntegerField()
     evidence = TextField()
+    wants = IntegerField()
+    heard_at = BigIntegerField(null=True)
+    gave_up = TextField()
+    token_group = TextField()
+    overlaps = TextField()
+    joined_to = BigIntegerField(null=True)
 
     class Meta:
         indexes = ((("station", "wire_id"), True), (("station", "start_key"), True), (("station",), False))
@@ -114,10 +124,16 @@ class Transaction(Row):
 
 ACTIVE = Transaction.active == ONE
 DUE = Transaction.revision > Transaction.billed_revision
+NOBODY_GAVE_UP = Transaction.gave_up == NOTHING
+WANTING = (Transaction.wants == ONE) & NOBODY_GAVE_UP
 Transaction.add_index(Transaction.index(Transaction.station, where=ACTIVE, name="transaction_active_station"))
 Transaction.add_index(Transaction.index(Transaction.token_key, where=ACTIVE, name="transaction_active_token"))
 Transaction.add_index(Transaction.index(Transaction.token_key, Transaction.id, name="transaction_token"))
 Transaction.add_index(Transaction.index(Transaction.active, Transaction.id, where=DUE, name="transaction_due"))
+Transaction.add_index(
+    Transaction.index(Transaction.station, Transaction.evse, Transaction.started_at, name="transaction_place")
+)
+Transaction.add_index(Transaction.index(Transaction.id, where=WANTING, name="transaction_wanting"))
 
 
 class TransactionEvent(Row):
@@ -135,9 +151,51 @@ class TransactionEvent(Row):
     offline = IntegerField()
     authorization = TextField()
     body = BlobField()
+    decision = TextField(null=True)
 
     class Meta:
         indexes = ((("transaction", "key"), True),)
+
+
+class Healing(Row):
+    """What was missing in a transaction, how often its station was asked, and how that ended; at most one of a transaction is open.
+
+    ``empty`` counts the answers in a row that said that nothing waits; ``next_at`` is NULL while the station is away.
+    """
+
+    id = AutoField()
+    transaction = ForeignKeyField(Transaction)
+    station = TextField()
+    cause = TextField()
+    missing = TextField()
+    opened_at = BigIntegerField()
+    tries = BigIntegerField()
+    empty = BigIntegerField()
+    asked_at = BigIntegerField(null=True)
+    next_at = BigIntegerField(null=True)
+    closed_at = BigIntegerField(null=True)
+    outcome = TextField()
+    detail = TextField()
+
+
+OPEN = Healing.closed_at.is_null()
+Healing.add_index(Healing.index(Healing.transaction, unique=True, where=OPEN, name="healing_open"))
+Healing.add_index(Healing.index(Healing.next_at, where=OPEN, name="healing_next"))
+
+
+class Decision(Row):
+    """What was decided on a token outside a transaction's events; those stand with the events."""
+
+    id = AutoField()
+    station = TextField()
+    at = BigIntegerField()
+    token_key = TextField()
+    token_type = TextField()
+    purpose = TextField()
+    said = TextField()
+
+    class Meta:
+        indexes = ((("token_key", "token_type", "at"), False),)
 
 
 class Command(Row):
@@ -172,6 +230,8 @@ TABLES: tuple[type[Row], ...] = (
     Token,
     Transaction,
     TransactionEvent,
+    Healing,
+    Decision,
     AlertMessage,
     Alert,
     AlertGap,

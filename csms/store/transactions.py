@@ -6,9 +6,8 @@ The natural key is (station, transaction, event key), so that no station touches
 from __future__ import annotations
 
 import builtins
-import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from functools import reduce
@@ -18,131 +17,43 @@ from typing import Any
 import orjson
 from peewee import SQL
 
-from csms.ledger import Evidence, absorb, last_register, summary
-from csms.model.authorization import IdToken
-from csms.model.transactions import EventType, Transaction, TransactionEvent
-from csms.store.columns import micros, micros_or_none, moment
+from csms.ledger import last_register
+from csms.model.authorization import Decision, IdToken
+from csms.model.transactions import Transaction, TransactionEvent
+from csms.store.columns import micros
 from csms.store.connections import Readers, WritingConnection
+from csms.store.decisions import read
+from csms.store.neighbours import UNJOINED, join_parked, note_overlaps
 from csms.store.presence import refuse_older
-from csms.store.statements import ONE, Q, compiled, insertion, once
+from csms.store.recording import Arrival, Recorded, keep
+from csms.store.state import BY_WIRE_ID, EVENTS, FOUND, GET, Decode, Kept, StoredEvent, stored_event
+from csms.store.statements import Q, compiled
 from csms.store.tables import ACTIVE, DUE
 from csms.store.tables import Transaction as Row
 from csms.store.tables import TransactionEvent as EventRow
 from csms.store.writer import Writer
 
-STATE = (Row.id, Row.station, Row.wire_id, Row.evidence, Row.authorization, Row.revision)
-FOUND = Row.select(*STATE)
-GET = compiled(FOUND.where(Row.id == Q))
-BY_WIRE_ID = compiled(FOUND.where(Row.station == Q, Row.wire_id == Q))
-BY_START = compiled(FOUND.where(Row.station == Q, Row.start_key == Q))
-NEXT_ID = 'SELECT COALESCE(MAX("id"), 0) + 1 FROM "transaction"'
-NEW = compiled(insertion(Row))
-NEW_EVENT = once(EventRow, EventRow.transaction, EventRow.key, without=("id",))
-QUERIED = ("place", "token", "started", "ended")
-"""Facts of the evidence that stand in columns of their own too."""
-CHANGE = compiled(
-    Row.update(
-        {
-            Row.evse: Q,
-            Row.token_key: Q,
-            Row.token_type: Q,
-            Row.authorization: Q,
-            Row.active: Q,
-            Row.started_at: Q,
-            Row.ended_at: Q,
-            Row.revision: Row.revision + ONE,
-            Row.evidence: Q,
-        }
-    ).where(Row.id == Q)
-)
-ADD = compiled(Row.update({Row.revision: Row.revision + ONE, Row.evidence: Q}).where(Row.id == Q))
 ACTIVE_OF_STATION = compiled(FOUND.where(ACTIVE, Row.station == Q).order_by(Row.id))
 ACTIVE_OF_TOKEN = compiled(FOUND.where(ACTIVE, Row.token_key == Q, Row.token_type == Q).order_by(Row.id))
+DECIDED = compiled(
+    EventRow.select(EventRow.decision, EventRow.body)
+    .join(Row)
+    .where(Row.station == Q, (Row.wire_id == Q) | (Row.start_key == Q), EventRow.key == Q)
+)
 EARLIER = compiled(
     Row.select(Row.id, Row.evidence)
     .where(Row.station == Q, Row.evse == Q, Row.started_at < Q)
     .order_by(Row.started_at.desc())
     .limit(SQL("8"))
 )
-EVENTS = EventRow.select(
-    EventRow.key,
-    EventRow.seq_no,
-    EventRow.protocol,
-    EventRow.action,
-    EventRow.type,
-    EventRow.at,
-    EventRow.received_at,
-    EventRow.offline,
-    EventRow.authorization,
-    EventRow.body,
-).order_by(EventRow.at, EventRow.seq_no, EventRow.id)
-
-
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
-    """One event as it is kept; ``body`` is the station's own JSON."""
-
-    key: str
-    seq_no: int | None
-    protocol: str
-    action: str
-    type: EventType
-    timestamp: datetime
-    received_at: datetime
-    offline: bool
-    authorization: str
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """A row as far as its state needs it."""
-
-    id: int
-    station: str
-    wire_id: str
-    evidence: str
-    authorization: str
-    revision: int
-
-    def state(self) -> Transaction:
-        """The model's transaction."""
-        evidence = orjson.loads(self.evidence)
-        return summary(self.id, self.station, self.wire_id, evidence, authorization=self.authorization)
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """What became of an event: ``new`` is False for a repeat; ``one_more_start`` if the transaction had another Started before.
-
-    ``wire_id`` is the transaction's id on the wire, ``revision`` counts its events. ``transaction`` is worked out when it is asked for: most
-    events change nothing that anybody looks at.
-    """
-
-    new: bool
-    kept: _Kept
-    one_more_start: bool = False
-
-    @property
-    def wire_id(self) -> str:
-        """The id on the wire; of a 1.6 start the one it was given."""
-        return self.kept.wire_id
-
-    @property
-    def revision(self) -> int:
-        """How many events the transaction has."""
-        return self.kept.revision
-
-    @property
-    def transaction(self) -> Transaction:
-        """The state after this event."""
-        return self.kept.state()
 
 
 class TransactionRows:
     """Transactions by number, and by station and id on the wire."""
 
     def __init__(self, readers: Readers, writer: Writer) -> None:
+        self.decode: Decode = _undecoded
+        """Reads a stored event again; whoever builds the house says how, because the store knows no dialect."""
         self._readers = readers
         self._writer = writer
 
@@ -156,40 +67,39 @@ class TransactionRows:
         body: bytes,
         received_at: datetime,
         *,
-        authorization: str = "",
+        decision: Decision | None = None,
     ) -> Recorded:
         """Keep an event. A 1.6 start without an id gets the row's number; an unknown transaction gets a row like any other."""
-        facts = (
-            event.key,
-            event.seq_no,
-            protocol,
-            action,
-            event.type.value,
-            micros(event.timestamp),
-            micros(received_at),
-            int(event.offline),
-            authorization,
-            body,
-        )
+        arrival = Arrival(station, protocol, action, event, body, received_at, decision)
+        row = arrival.row()
 
         def unit(connection: WritingConnection) -> Recorded:
             refuse_older(connection, station, fence)
-            kept = _row_for(connection, station, event)
-            if connection.execute(NEW_EVENT, (kept.id, *facts)).rowcount == 0:
-                return Recorded(False, kept)
-            return _absorbed(connection, kept, event, authorization)
+            recorded = keep(connection, arrival, row, self.decode)
+            return _looked_around(connection, recorded, arrival, self.decode) if recorded.changed else recorded
 
         return await self._writer.submit(unit)
 
+    def decided(self, station: str, event: TransactionEvent, body: bytes) -> Decision | None:
+        """What was decided on the token of this very message when it came before; None if it is new, or another decision is due."""
+        values = (station, event.transaction or None, None if event.transaction else event.key, event.key)
+        row = self._readers.one(DECIDED, values)
+        return read(row[0]) if row is not None and row[1] == body else None
+
     async def get(self, id: int) -> Transaction | None:
         """The transaction with this number, or None."""
-        row = self._readers.one(GET, (id,))
-        return None if row is None else _state(row)
+        return self._joined(self._readers.one(GET, (id,)))
 
     async def by_wire_id(self, station: str, wire_id: str) -> Transaction | None:
         """The station's transaction with this id on the wire, or None."""
-        row = self._readers.one(BY_WIRE_ID, (station, wire_id))
-        return None if row is None else _state(row)
+        return self._joined(self._readers.one(BY_WIRE_ID, (station, wire_id)))
+
+    def _joined(self, row: Any) -> Transaction | None:
+        """The transaction of a row; of a parked stop that has joined its start, that start's."""
+        if row is None:
+            return None
+        kept = Kept(*row)
+        return kept.state() if kept.joined_to is None else self._joined(self._readers.one(GET, (kept.joined_to,)))
 
     async def active(
         self, *, station: str | None = None, token: IdToken | None = None, evse: int | None = None
@@ -235,7 +145,7 @@ class TransactionRows:
         self, *, station: str | None = None, active: bool | None = None, after: int = 0, limit: int = 100
     ) -> list[Transaction]:
         """Transactions, the newest first; ``after`` goes on behind (below) that number."""
-        query = FOUND.order_by(Row.id.desc()).limit(limit)
+        query = FOUND.where(UNJOINED).order_by(Row.id.desc()).limit(limit)
         if station is not None:
             query = query.where(Row.station == station)
         if active is not None:
@@ -245,69 +155,19 @@ class TransactionRows:
         return await self._readers.many(query, _state)
 
 
-def _row_for(connection: sqlite3.Connection, station: str, event: TransactionEvent) -> _Kept:
-    """The row of the event's transaction, made if it is not there."""
-    if event.transaction:
-        row = connection.execute(BY_WIRE_ID, (station, event.transaction)).fetchone()
-        return _Kept(*row) if row else _made(connection, station, event.transaction, None)
-    row = connection.execute(BY_START, (station, event.key)).fetchone()
-    return _Kept(*row) if row else _made(connection, station, "", event.key)
+def _undecoded(event: StoredEvent) -> TransactionEvent:
+    raise LookupError(f"nobody has said how {event.action} is read")
 
 
-def _made(connection: sqlite3.Connection, station: str, wire_id: str, start_key: str | None) -> _Kept:
-    """A new row. Without an id on the wire it gets its own number, unless the station has used that one before: then the next."""
-    (id,) = connection.execute(NEXT_ID).fetchone()
-    while not wire_id and connection.execute(BY_WIRE_ID, (station, str(id))).fetchone() is not None:
-        id += 1
-    wire_id = wire_id or str(id)
-    connection.execute(NEW, (id, station, wire_id, start_key, None, None, None, "", 1, None, None, 0, 0, "{}"))
-    return _Kept(id, station, wire_id, "{}", "", 0)
-
-
-def _absorbed(connection: sqlite3.Connection, kept: _Kept, event: TransactionEvent, authorization: str) -> Recorded:
-    """Write the state that follows from one more event."""
-    before: Evidence = orjson.loads(kept.evidence)
-    evidence = absorb(before, event)
-    if evidence.get("token") == before.get("token"):
-        authorization = kept.authorization
-    text = orjson.dumps(evidence).decode()
-    now = _Kept(kept.id, kept.station, kept.wire_id, text, authorization, kept.revision + 1)
-    if all(evidence.get(fact) == before.get(fact) for fact in QUERIED):
-        connection.execute(ADD, (text, kept.id))
-    else:
-        connection.execute(CHANGE, (*_queried(now.state()), text, kept.id))
-    return Recorded(True, now, event.type is EventType.STARTED and "started" in before)
-
-
-def _queried(now: Transaction) -> tuple[object, ...]:
-    """What stands in columns of its own, because lists ask for it."""
-    token = now.id_token
-    return (
-        now.evse,
-        token.key if token else None,
-        token.type if token else None,
-        now.authorization,
-        int(now.ended_at is None),
-        micros_or_none(now.started_at),
-        micros_or_none(now.ended_at),
-    )
+def _looked_around(connection: WritingConnection, recorded: Recorded, arrival: Arrival, decode: Decode) -> Recorded:
+    """What the event changes beside its own transaction."""
+    kept = join_parked(connection, recorded.kept, arrival.event, decode, arrival.received_at)
+    beside = note_overlaps(connection, kept.id)
+    if not beside and kept is recorded.kept:
+        return recorded
+    fresh = Kept(*connection.execute(GET, (kept.id,)).fetchone())
+    return replace(recorded, kept=fresh, beside=beside)
 
 
 def _state(row: Any) -> Transaction:
-    return _Kept(*row).state()
-
-
-def stored_event(row: Any) -> StoredEvent:
-    """A row of EVENTS."""
-    return StoredEvent(
-        key=row[0],
-        seq_no=row[1],
-        protocol=row[2],
-        action=row[3],
-        type=EventType(row[4]),
-        timestamp=moment(row[5]),
-        received_at=moment(row[6]),
-        offline=bool(row[7]),
-        authorization=row[8],
-        body=row[9],
-    )
+    return Kept(*row).state()

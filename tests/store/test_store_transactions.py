@@ -10,7 +10,7 @@ from decimal import Decimal
 import pytest
 import pytest_twisted
 
-from csms.model.authorization import IdToken
+from csms.model.authorization import Authorization, AuthorizationStatus, Decision, IdToken
 from csms.model.metering import MeterValue, SampledValue
 from csms.model.transactions import Completeness, EventType, TransactionEvent
 from csms.store import Fenced, Recorded, Store
@@ -49,8 +49,9 @@ async def keep(
     store: Store, told: TransactionEvent, station: str = "CP1", fence: int = 0, authorization: str = ""
 ) -> Recorded:
     body = f'{{"seqNo":{told.seq_no}}}'.encode()
+    decision = Decision(Authorization(AuthorizationStatus(authorization))) if authorization else None
     return await store.transactions.record(
-        station, fence, "ocpp2.0.1", "TransactionEvent", told, body, T0, authorization=authorization
+        station, fence, "ocpp2.0.1", "TransactionEvent", told, body, T0, decision=decision
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from csms.model.billing import ShowCost
 from csms.model.transactions import (
@@ -12,6 +13,7 @@ from csms.model.transactions import (
     RequestStopTransaction,
     TransactionAnswer,
     TransactionEvent,
+    TransactionStatus,
 )
 from csms.ocpp.dialect import Incoming, NotSupportedByStation, Outgoing, Payload
 from csms.ocpp.errors import V201
@@ -86,6 +88,11 @@ def _id(transaction: str) -> str:
     if len(transaction) > LONGEST_ID:
         raise NotSupportedByStation(f"a transaction id in {V201} has at most {LONGEST_ID} characters")
     return transaction
+
+
+def decode_status(payload: Mapping[str, Any]) -> TransactionStatus:
+    """The answer to GetTransactionStatus."""
+    return TransactionStatus(payload.get("ongoingIndicator"), bool(payload.get("messagesInQueue")))
 
 
 REQUESTS: Mapping[str, Incoming] = {"TransactionEvent": Incoming(decode_event, encode_event_answer)}

@@ -1,0 +1,256 @@
+"""One transaction event is written: found or new row, once per key, the state that follows, and what it changes beside its own transaction.
+
+Everything here runs in the writer's thread, inside the commit that the station's answer waits for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from csms.ledger import Evidence, Variant, absorb, fold, gaps, stops, wants
+from csms.model.authorization import Decision, IdToken
+from csms.model.transactions import EventType, Transaction, TransactionEvent
+from csms.store.columns import digest, micros, micros_or_none
+from csms.store.connections import WritingConnection
+from csms.store.decisions import group_text, said
+from csms.store.state import BY_START, BY_WIRE_ID, GET, Decode, Kept, StoredEvent, stored_events
+from csms.store.statements import ONE, Q, compiled, insertion, once
+from csms.store.tables import Transaction as Row
+from csms.store.tables import TransactionEvent as EventRow
+
+NEXT_ID = 'SELECT COALESCE(MAX("id"), 0) + 1 FROM "transaction"'
+NEW = compiled(insertion(Row))
+NEW_EVENT = once(EventRow, EventRow.transaction, EventRow.key, without=("id",))
+BODY = compiled(EventRow.select(EventRow.body).where(EventRow.transaction == Q, EventRow.key == Q))
+QUERIED = ("place", "token", "started", "ended")
+"""Facts of the evidence that stand in columns of their own too."""
+CHANGE = compiled(
+    Row.update(
+        {
+            Row.evse: Q,
+            Row.token_key: Q,
+            Row.token_type: Q,
+            Row.authorization: Q,
+            Row.active: Q,
+            Row.started_at: Q,
+            Row.ended_at: Q,
+            Row.revision: Q,
+            Row.evidence: Q,
+            Row.wants: Q,
+            Row.heard_at: Q,
+            Row.gave_up: Q,
+            Row.token_group: Q,
+        }
+    ).where(Row.id == Q)
+)
+ADD = compiled(Row.update({Row.revision: Row.revision + ONE, Row.evidence: Q, Row.heard_at: Q}).where(Row.id == Q))
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of an event: ``new`` is False for a repeat; ``one_more_start`` if the transaction had another Started before.
+
+    ``wire_id`` is the transaction's id on the wire, ``revision`` counts its events. ``wants``: something is missing now; ``differs``: the event's
+    key was known with another content, and both are kept. ``transaction`` is worked out when it is asked for: most events change nothing that
+    anybody looks at. ``changed``: more than its readings, so that a look at the transactions beside it is worth it; ``beside`` are those found at
+    the same EVSE at the same time that were not known to be.
+    """
+
+    new: bool
+    kept: Kept
+    one_more_start: bool = False
+    wants: bool = False
+    differs: bool = False
+    changed: bool = False
+    beside: tuple[int, ...] = ()
+
+    @property
+    def wire_id(self) -> str:
+        """The id on the wire; of a 1.6 start the one it was given."""
+        return self.kept.wire_id
+
+    @property
+    def revision(self) -> int:
+        """How many events the transaction has."""
+        return self.kept.revision
+
+    @property
+    def transaction(self) -> Transaction:
+        """The state after this event."""
+        return self.kept.state()
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An event as it came, with what was decided on its token."""
+
+    station: str
+    protocol: str
+    action: str
+    event: TransactionEvent
+    body: bytes
+    received_at: datetime
+    decision: Decision | None = None
+
+    def row(self) -> tuple[object, ...]:
+        """Its row, but for the transaction's number and the key."""
+        event, decision = self.event, self.decision
+        return (
+            event.seq_no,
+            self.protocol,
+            self.action,
+            event.type.value,
+            micros(event.timestamp),
+            micros(self.received_at),
+            int(event.offline),
+            decision.authorization.status.value if decision else "",
+            self.body,
+            said(decision) if decision else None,
+        )
+
+
+def keep(connection: WritingConnection, arrival: Arrival, row: tuple[object, ...], decode: Decode) -> Recorded:
+    """Keep an event; a repeat changes nothing, another content under a known key is kept beside the first."""
+    kept = row_for(connection, arrival)
+    key = arrival.event.key
+    if connection.execute(NEW_EVENT, (kept.id, key, *row)).rowcount == 1:
+        return _absorbed(connection, kept, arrival)
+    (body,) = connection.execute(BODY, (kept.id, key)).fetchone()
+    if body == arrival.body or _plain(body) == _plain(arrival.body):
+        return Recorded(False, kept)
+    other = f"{key}~{digest(_plain(arrival.body)).hex()}"
+    if connection.execute(NEW_EVENT, (kept.id, other, *row)).rowcount == 0:
+        return Recorded(False, kept)
+    now = refolded(connection, kept, decode, arrival.received_at)
+    return Recorded(False, now, wants=wants(orjson.loads(now.evidence)), differs=True, changed=True)
+
+
+def _plain(body: bytes) -> bytes:
+    """The same for the same content, whatever the order of the fields and the spaces between them."""
+    return orjson.dumps(orjson.loads(body), option=orjson.OPT_SORT_KEYS)
+
+
+def row_for(connection: WritingConnection, arrival: Arrival) -> Kept:
+    """The row of the event's transaction, made if it is not there."""
+    event, station = arrival.event, arrival.station
+    if not event.transaction:
+        row = connection.execute(BY_START, (station, event.key)).fetchone()
+        return Kept(*row) if row else _made(connection, arrival, "", event.key)
+    row = connection.execute(BY_WIRE_ID, (station, event.transaction)).fetchone()
+    if row is None:
+        return _made(connection, arrival, event.transaction, None)
+    kept = Kept(*row)
+    return kept if kept.joined_to is None else Kept(*connection.execute(GET, (kept.joined_to,)).fetchone())
+
+
+def _made(connection: WritingConnection, arrival: Arrival, wire_id: str, start_key: str | None) -> Kept:
+    """A new row. Without an id on the wire it gets its own number, unless the station has used that one before: then the next."""
+    (id,) = connection.execute(NEXT_ID).fetchone()
+    while not wire_id and connection.execute(BY_WIRE_ID, (arrival.station, str(id))).fetchone() is not None:
+        id += 1
+    wire_id = wire_id or str(id)
+    place_and_times = (None, None, None, "", 1, None, None)
+    found_out = (0, None, "", "", "", None)
+    connection.execute(NEW, (id, arrival.station, wire_id, start_key, *place_and_times, 0, 0, "{}", *found_out))
+    return Kept(id, arrival.station, wire_id, "{}")
+
+
+def _absorbed(connection: WritingConnection, kept: Kept, arrival: Arrival) -> Recorded:
+    """Write the state that follows from one more event."""
+    event = arrival.event
+    before: Evidence = orjson.loads(kept.evidence)
+    evidence = absorb(before, event)
+    text = orjson.dumps(evidence).decode()
+    heard = micros(arrival.received_at)
+    now = replace(kept, evidence=text, revision=kept.revision + 1, heard_at=heard)
+    lacks = len(evidence.get("seqs", ())) > 1 or wants(evidence)
+    if not kept.gave_up and kept.active and lacks == wants(before) and _same(evidence, before):
+        connection.execute(ADD, (text, heard, kept.id))
+        return Recorded(True, now, wants=lacks)
+    if evidence.get("token") != before.get("token"):
+        now = replace(now, **_deciding(arrival.decision))
+    if kept.gave_up and _expects_again(kept, before, evidence):
+        now = replace(now, gave_up="")
+    now = _written(connection, now, evidence)
+    more = event.type is EventType.STARTED and "started" in before
+    return Recorded(True, now, more, wants=lacks, changed=True)
+
+
+def _same(evidence: Evidence, before: Evidence) -> bool:
+    return all(evidence.get(fact) == before.get(fact) for fact in QUERIED)
+
+
+def _deciding(decision: Decision | None) -> dict[str, Any]:
+    if decision is None:
+        return {"authorization": "", "token_group": ""}
+    made = decision.authorization
+    return {"authorization": made.status.value, "token_group": group_text(made.group)}
+
+
+def _expects_again(kept: Kept, before: Evidence, after: Evidence) -> bool:
+    """Whether an event makes what was given up worth asking for again: it is other than before, or the transaction goes on after all."""
+    goes_on = not kept.active and "ended" not in before
+    return goes_on or gaps(before) != gaps(after) or ("started" in before) != ("started" in after)
+
+
+def _written(connection: WritingConnection, now: Kept, evidence: Evidence) -> Kept:
+    """Write a whole row; what the CSMS has given up on stays given up."""
+    over = "ended" in evidence or (bool(now.gave_up) and not now.active)
+    now = replace(now, active=int(not over))
+    state = now.state()
+    token: IdToken | None = state.id_token
+    connection.execute(
+        CHANGE,
+        (
+            state.evse,
+            token.key if token else None,
+            token.type if token else None,
+            now.authorization,
+            now.active,
+            micros_or_none(state.started_at),
+            micros_or_none(state.ended_at),
+            now.revision,
+            now.evidence,
+            int(wants(evidence)),
+            now.heard_at,
+            now.gave_up,
+            now.token_group,
+            now.id,
+        ),
+    )
+    return now
+
+
+def refolded(connection: WritingConnection, kept: Kept, decode: Decode, heard_at: datetime) -> Kept:
+    """Work the state out anew from all events that are kept, and write it."""
+    stored = stored_events(connection, kept.id)
+    variants = [variant(one, decode) for one in stored]
+    evidence = fold(variants)
+    now = replace(
+        kept,
+        evidence=orjson.dumps(evidence).decode(),
+        revision=len(stored),
+        gave_up="",
+        heard_at=micros(heard_at),
+        **_deciding(_decision_on(evidence, stored, variants)),
+    )
+    return _written(connection, now, evidence)
+
+
+def variant(stored: StoredEvent, decode: Decode) -> Variant:
+    """A stored event as ``fold`` takes it."""
+    return Variant(decode(stored), digest(_plain(stored.body)))
+
+
+def _decision_on(evidence: Evidence, stored: list[StoredEvent], variants: list[Variant]) -> Decision | None:
+    """What was decided on the transaction's token, with the event that brought it."""
+    fact = evidence.get("token")
+    for one, variant in zip(stored, variants, strict=True):
+        token = variant.event.id_token
+        if fact and token and not stops(variant.event) and [variant.event.key, token.value] == [fact[0][1], fact[1]]:
+            return one.decision
+    return None
