@@ -78,6 +78,10 @@ EVENTS: dict[str, Kind] = {
         shown={"tx": UPDATED},
     ),
     "tx.ended": Kind(api.TransactionEnded, "tx", _TX_PARTS, TX, shown={"tx": STARTED}),
+    "tx.incomplete": Kind(api.TransactionIncomplete, "tx", {"tx": "transaction"}, TX, shown={"tx": STARTED}),
+    "tx.healed": Kind(api.TransactionHealed, "tx", {"tx": "transaction"}, TX, shown={"tx": STARTED}),
+    "tx.gave_up": Kind(api.TransactionGaveUp, "tx", {"tx": "transaction"}, TX, shown={"tx": STARTED}),
+    "tx.overlap": Kind(api.TransactionOverlap, "tx", {"tx": "transaction"}, TX, shown={"tx": STARTED}),
     "authorized": Kind(api.TokenAuthorized, "event", {"token": "id_token"}),
     "alert": Kind(api.AlertReceived, "alert", {"alert": "alert"}),
     "alert.gap": Kind(api.AlertGap, "gap", {"gap": ""}),
@@ -100,8 +104,6 @@ EVENTS: dict[str, Kind] = {
     "rule.failed": Kind(news.RuleFailed, key=("station.id", "event.rule")),
     "rule.tripped": Kind(news.RuleTripped, key=("station.id", "event.rule")),
 }
-if hasattr(api, "TransactionIncomplete"):
-    EVENTS["tx.incomplete"] = Kind(api.TransactionIncomplete, "tx", {"tx": "transaction"}, TX, shown={"tx": STARTED})
 QUESTIONS: dict[str, Kind] = {
     "authorize": Kind(api.AuthorizationRequest, "event", {"token": "id_token"}),
     "boot": Kind(news.BootAsked, "boot", {"boot": "boot"}),
