@@ -103,6 +103,7 @@ from csms.model.provisioning import (
     VariableValue,
 )
 from csms.model.reloading import SiteNotReloaded, SiteReloaded
+from csms.model.sites import SiteScope, Window
 from csms.model.station import (
     Admission,
     AdmitDecision,
@@ -215,6 +216,7 @@ __all__ = [
     "SiteFileError",
     "SiteNotReloaded",
     "SiteReloaded",
+    "SiteScope",
     "StationBooted",
     "StationConnected",
     "StationLost",
@@ -243,6 +245,7 @@ __all__ = [
     "Variable",
     "VariableValue",
     "WebRegistry",
+    "Window",
     "hookimpl",
     "key_text",
     "parsed",

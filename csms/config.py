@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
+from csms.model.sites import DAYS
 from csms.settings import (
     DEFAULT_PLUGINS,
     TABLES,
@@ -26,6 +27,7 @@ from csms.settings import (
     Stations,
 )
 from csms.settings_reader import SettingsReader, adapter, meant
+from csms.site_files import SiteFile, read_site_file, windows_of
 from csms.site_problems import Problem, SiteFileError, key_text
 from csms.toml_mistakes import NotToml, parsed
 from csms.toml_positions import Positions
@@ -48,7 +50,9 @@ __all__ = [
     "Stations",
     "key_text",
     "load_site",
+    "meant",
     "parsed",
+    "read_site",
     "read_toml",
     "site_schema",
     "starter",
@@ -57,6 +61,7 @@ __all__ = [
 
 T = TypeVar("T")
 _RULES = ("rules", "rule", "use", "preset")
+_MORE = ("notify", "window")
 _PLUGIN_KEYS = tuple(one.name for one in fields(Plugins))
 
 
@@ -64,6 +69,17 @@ def load_site(path: Path | None, *, folder: Path | None = None) -> Site:
     """The site of a file, or the embedded default for None; raises SiteFileError with every mistake.
 
     Mistakes in plugins' own tables are found when the plugins are loaded (``csms.plugins``).
+    """
+    site = read_site(path, folder=folder)
+    if site.problems:
+        raise SiteFileError(site.problems)
+    return site
+
+
+def read_site(path: Path | None, *, folder: Path | None = None) -> Site:
+    """As ``load_site``, but mistakes in single tables are left in ``problems``, with defaults in their place.
+
+    So whoever loads the plugins can tell their mistakes together with these. Raises SiteFileError where that would lead nowhere.
     """
     if path is None:
         return Site(folder=folder or Path.cwd())
@@ -77,9 +93,38 @@ def load_site(path: Path | None, *, folder: Path | None = None) -> Site:
     }
     reader = SettingsReader(Site(**origin))
     origin["notify_tables"] = _notify_tables(document.pop("notify", {}), reader)
+    origin["windows"] = windows_of(document.pop("window", {}), reader)
     read = {name: _table(name, value, reader) for name, value in document.items()}
-    reader.done()
-    return Site(**read, **origin)
+    info = read.get("site") or SiteInfo()
+    origin["site_files"] = _site_files(origin["folder"], info, reader)
+    if "plugins" in read and read["plugins"] is None:
+        reader.done()
+    good = {name: table for name, table in read.items() if table is not None}
+    return Site(**good, **origin, problems=tuple(reader.problems))
+
+
+def _site_files(folder: Path, own: SiteInfo, reader: SettingsReader) -> tuple[SiteFile, ...]:
+    """The other sites, in the order of their files' names; mistakes are noted with their own files."""
+    found: list[SiteFile] = []
+    try:
+        paths = sorted(folder.glob(own.files)) if own.files else []
+    except (ValueError, NotImplementedError, OSError) as fault:
+        reader.mistake(("site", "files"), f"this is no pattern of files: {fault}", 'such as "sites/*.toml"')
+        return ()
+    for path in paths:
+        try:
+            text = _text_of(path)
+            document = _document(path, text)
+        except SiteFileError as wrong:
+            reader.problems += wrong.problems
+            continue
+        here = SettingsReader(Site(file=path, text=text))
+        one = read_site_file(path, text, document, own, here)
+        if one.scope.id in {own.id, *(other.scope.id for other in found)}:
+            here.mistake(("site", "id"), f"there is a site {one.scope.id} already", "give it another id")
+        reader.problems += here.problems
+        found.append(one)
+    return tuple(found)
 
 
 def read_toml(path: Path, kind: type[T]) -> T:
@@ -170,11 +215,11 @@ def _stranger(name: str, value: object) -> tuple[str, str]:
         home = _home(name)
         cure = f"move it to [{home}]" if home else "put it into one of the tables: " + ", ".join(TABLES)
         return "this key stands outside of all tables", cure
-    cure = meant(name, [*TABLES, "notify", *DEFAULT_PLUGINS], "the tables are: ")
+    cure = meant(name, [*TABLES, *_MORE, *DEFAULT_PLUGINS], "the tables are: ")
     plugin = next((plugin for plugin in DEFAULT_PLUGINS if cure == f"did you mean {plugin}?"), None)
     if plugin:
         return "this table is not known", f"did you mean [plugins.{plugin}]?"
-    return "this table is not known", meant(name, [*TABLES, "notify"], "the tables are: ")
+    return "this table is not known", meant(name, [*TABLES, *_MORE], "the tables are: ")
 
 
 def _home(key: str) -> str:
@@ -233,6 +278,18 @@ def site_schema() -> dict[str, Any]:
     tables["plugins"]["additionalProperties"] = {"type": "object"}
     channel = adapter(ChannelSettings).json_schema()
     tables["notify"] = {"type": "object", "additionalProperties": {**channel, "additionalProperties": True}}
+    window = {
+        "type": "object",
+        "properties": {
+            "from": {"type": "string"},
+            "to": {"type": "string"},
+            "days": {"type": "array", "items": {"enum": list(DAYS)}},
+            "tz": {"type": "string"},
+        },
+        "required": ["from", "to"],
+        "additionalProperties": False,
+    }
+    tables["window"] = {"type": "object", "additionalProperties": window}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "csms site file",

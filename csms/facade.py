@@ -22,6 +22,7 @@ from csms.model.availability import ConnectorRecord
 from csms.model.billing import Bill
 from csms.model.commands import CommandRecord
 from csms.model.notifications import Notification
+from csms.model.sites import SiteScope
 from csms.model.station import StationRecord, StationRef
 from csms.model.transactions import Transaction
 from csms.settings import ChannelSettings
@@ -106,8 +107,9 @@ class Notifier(Protocol):
 class Csms:
     """The facade. ``now`` is aware UTC; ``clock`` is for timers only; ``folder`` is where relative paths of the site file start.
 
-    ``notify`` tells people something, ``channels`` are the kinds of the channels there are, by name; ``agent`` makes HTTP requests,
-    and ``dial`` gives the endpoint of a Twisted description such as ``tcp:host=mail.example.org:port=587``.
+    ``sites`` are the server's own site and then all others, ``site_of`` is that of a station (its identity); an instance of a plugin that is for
+    one site has that site's ``site`` and ``timezone``. ``notify`` tells people something, ``channels`` are the kinds of the channels there are, by
+    name; ``agent`` makes HTTP requests, and ``dial`` gives the endpoint of a Twisted description such as ``tcp:host=mail.example.org:port=587``.
 
     ``keep`` and ``kept`` store small texts of the plugin that outlive a restart; ``take`` stores a text only if the key is new and says
     whether it was (single use, once-only). ``keep_all`` stores and forgets (None) many in one transaction; ``kept_under`` finds all whose
@@ -145,6 +147,8 @@ class Csms:
     presets: Callable[[], Sequence[Traversable]]
     notify: Notifier
     channels: Callable[[], Mapping[str, str]]
+    sites: Callable[[], Sequence[SiteScope]]
+    site_of: Callable[[str], SiteScope]
     agent: IAgent
     dial: Callable[[str], IStreamClientEndpoint]
 

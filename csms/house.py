@@ -30,7 +30,7 @@ from csms.blocks.security import DoorPolicy, Security
 from csms.blocks.sentry import Sentry, TryLimits
 from csms.blocks.station_keys import StationKeys
 from csms.blocks.transactions import StopPolicy, Transactions
-from csms.config import Site, SiteFileError, load_site
+from csms.config import Site, SiteFileError, read_site
 from csms.connection import SHUTDOWN, StationGate
 from csms.evidence import MeterRules
 from csms.facade import Csms, Notifier, OpenChannel
@@ -45,6 +45,7 @@ from csms.model.monitoring import Notice, NotifyEvent
 from csms.model.provisioning import BootNotification, Heartbeat, NotifyReport
 from csms.model.reloading import SiteNotReloaded, SiteReloaded
 from csms.model.security import SecurityEventNotification
+from csms.model.sites import SiteScope
 from csms.model.station import StationRecord
 from csms.model.transactions import Transaction, TransactionEvent
 from csms.ocpp import schemas
@@ -66,6 +67,8 @@ from csms.web import Metrics, Rooms
 DIALECTS: Mapping[str, Dialect] = {dialect.protocol: dialect for dialect in (V201, V16)}
 LOG = Logger(namespace="csms")
 PRUNE_EVERY_S = 3600.0
+MOST_STATIONS = 100_000
+"""So many answers to which site a station belongs are remembered."""
 GOODBYE_S = 3.0
 BOTH_WAYS = frozenset({"DataTransfer"})
 """The actions that a station may send and be sent."""
@@ -136,6 +139,7 @@ class House:
         self.now = now
         self.metrics = Metrics()
         self.agent = http_agent(reactor)
+        self._site_of: dict[str, SiteScope] = {}
         self.hooks = Hooks(reactor, site.plugins.timeout.total_seconds(), self.metrics.plugin_fault)
         self.store = store or Store(site.database_file, reactor, committed=self.metrics.commit)
         self.switchboard = Switchboard(self.store, now)
@@ -147,6 +151,7 @@ class House:
             own_kinds={LOG_KIND.name: LOG_KIND},
             own_channels={"log": OpenChannel("log", LOG_SETTINGS, LogChannel())},
             use_channels=self.notifications.use,
+            site_of=lambda station: self.site_of(station).id,
         )
         sentry = Sentry(reactor, _try_limits(site))
         self.security = Security(self.hooks, self.store, sentry, _door_policy(site), now, self.tell)
@@ -211,13 +216,30 @@ class House:
         self.billing.on_event(event)
         self.hooks.tell(event)
 
-    def facade(self, plugin: str) -> Csms:
-        """What one plugin is given."""
+    def sites(self) -> tuple[SiteScope, ...]:
+        """The server's own site, then all others."""
+        own = self.site.site
+        first = SiteScope(own.id, own.name, own.timezone, (), own.tags, self.site.windows, self.site.file)
+        return (first, *(one.scope for one in self.site.site_files))
+
+    def site_of(self, station: str) -> SiteScope:
+        """The first site whose patterns a station's identity fits, else the server's own."""
+        found = self._site_of.get(station)
+        if found is None:
+            own, *others = self.sites()
+            found = next((one for one in others if one.has(station)), own)
+            if len(self._site_of) < MOST_STATIONS:
+                self._site_of[station] = found
+        return found
+
+    def facade(self, plugin: str, site: str = "") -> Csms:
+        """What one plugin is given; with a site, its instance for that site."""
         notes = self.store.notes
+        scope = next((one for one in self.sites() if one.id == site), self.sites()[0])
         return Csms(
             plugin=plugin,
-            site=self.site.site.id,
-            timezone=self.site.site.timezone,
+            site=scope.id,
+            timezone=scope.timezone,
             folder=self.site.folder,
             clock=self.reactor,
             now=self.now,
@@ -242,7 +264,9 @@ class House:
             questions=lambda: self.plugins.questions,
             presets=lambda: self.plugins.presets,
             notify=self._notifier(plugin),
-            channels=lambda: {name: one.settings.kind for name, one in self.plugins.channels.items()},
+            channels=self._channels,
+            sites=self.sites,
+            site_of=self.site_of,
             agent=self.agent,
             dial=partial(dialled, self.reactor),
         )
@@ -253,6 +277,10 @@ class House:
 
     async def _consult(self, plugin: str, hook: str, timeout_s: float, **question: Any) -> Any:
         return await self.hooks.consult(plugin, hook, timeout_s, question)
+
+    def _channels(self) -> Mapping[str, str]:
+        """The kinds of the channels by the names that rules give them, without the site."""
+        return {name.rpartition("/")[2]: one.settings.kind for name, one in self.plugins.channels.items()}
 
     def _notifier(self, plugin: str) -> Notifier:
         async def notify(
@@ -266,14 +294,16 @@ class House:
             station: str = "",
             data: Mapping[str, object] | None = None,
         ) -> bool:
+            here = self.site_of(station).id if station else self.site.site.id
             return await self.notifications.notify(
-                channel,
+                f"{here}/{channel}" if f"{here}/{channel}" in self.notifications.channels() else channel,
                 text,
                 level=level,
                 title=title,
                 once_s=once_s,
                 key=f"{plugin}:{key}" if key else "",
                 station=station,
+                site=here,
                 origin=plugin,
                 data=data,
             )
@@ -284,18 +314,22 @@ class House:
         """Read the site file again and take over what can change while the server runs, all of it or none; raises SiteFileError."""
         await self._reloading.acquire()
         try:
-            found = changes(self.site, load_site(self.site.file, folder=self.site.folder))
+            found = changes(self.site, read_site(self.site.file, folder=self.site.folder))
             moved = await self.plugins.reload(found.live, self.facade)
         except SiteFileError as wrong:
             self._not_reloaded(wrong)
             raise
         finally:
             self._reloading.release()
-        self.site = found.live
+        self._go_to(found.live)
         self.security.use(_door_policy(found.live))
         self.provisioning.use(_boot_policy(found.live), open=found.live.open)
         self.presence.offline_after = found.live.stations.offline_after
         return self._reloaded(SiteReloaded(self.now(), (*found.changed, *moved), found.needs_restart))
+
+    def _go_to(self, site: Site) -> None:
+        self.site = site
+        self._site_of.clear()
 
     def _reloaded(self, done: SiteReloaded) -> SiteReloaded:
         self.metrics.reload("done")
@@ -341,7 +375,7 @@ class House:
             people=People(self.store, token, self.reactor, self.now),
             audit=self.store.audit,
             done_requests=self.store.done_requests,
-            site_of=lambda station: self.site.site.id,
+            site_of=lambda station: self.site_of(station).id,
             stations=self.provisioning,
             commands=self.commands,
             notifications=self.notifications,

@@ -33,31 +33,42 @@ from csms.facade import (
     WebRegistry,
 )
 from csms.hooks import Breaker, Implementation
+from csms.site_files import over
+from csms.site_routing import SiteOf, routed
 
 GROUP = "csms"
+Facade = Callable[[str, str], Csms]
+"""Makes the facade of a plugin for a site, of the server's own for an empty one."""
 KNOWN = (*hookspecs.DECISIONS, *hookspecs.NEWS, *hookspecs.REGISTRATIONS)
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A plugin class before it is built; ``stamp`` changes with its code."""
+    """A plugin class before it is built; ``stamp`` changes with its code, ``written`` is its name in the site file."""
 
     name: str
     kind: type
     version: str
     source: str
     stamp: str = ""
+    written: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A running plugin."""
+    """A running plugin; with ``site``, its instance for one site whose file says something of it."""
 
     found: Found
     instance: Any
     hooks: tuple[str, ...]
     breaker: Breaker
     settings: Any = None
+    site: str = ""
+
+    @property
+    def name(self) -> str:
+        """Its name, with its site in brackets where it is for one."""
+        return f"{self.found.name} ({self.site})" if self.site else self.found.name
 
 
 @dataclass(slots=True)
@@ -74,13 +85,20 @@ class PluginSet:
     kinds: dict[str, ChannelKind] = field(default_factory=dict)
     channels: dict[str, OpenChannel] = field(default_factory=dict)
 
-    def chains(self) -> Mapping[str, list[Implementation]]:
+    off: dict[str, set[str]] = field(default_factory=dict)
+    """The sites on which a plugin is not asked, by the plugin's name."""
+
+    def chains(self, site_of: SiteOf) -> Mapping[str, list[Implementation]]:
         """Who is asked what, in order."""
         chains: dict[str, list[Implementation]] = {name: [] for name in (*hookspecs.DECISIONS, *hookspecs.NEWS)}
-        for plugin in self.loaded:
-            for hook in plugin.hooks:
-                if hook in chains:
-                    chains[hook].append(_implementation(plugin, hook))
+        for name in dict.fromkeys(plugin.found.name for plugin in self.loaded):
+            instances = [plugin for plugin in self.loaded if plugin.found.name == name]
+            off = self.off.get(name, set())
+            for hook in dict.fromkeys(hook for plugin in instances for hook in plugin.hooks if hook in chains):
+                if len(instances) == 1 and not off and not instances[0].site:
+                    chains[hook].append(_implementation(instances[0], hook))
+                else:
+                    chains[hook].append(_of_sites(instances, off, hook, site_of))
         return chains
 
 
@@ -91,7 +109,7 @@ class SetBuilder:
         self,
         site: Site,
         reader: SettingsReader,
-        facade: Callable[[str], Csms],
+        facade: Facade,
         clock: IReactorTime,
         before: PluginSet,
         own_kinds: Mapping[str, ChannelKind],
@@ -113,12 +131,12 @@ class SetBuilder:
         """What kept plugins do when the new set is taken over."""
         self._failed = False
 
-    def add(self, found: Found, settings: Any) -> None:
-        """One more plugin, the same instance as before where code and settings are."""
+    def add(self, found: Found, settings: Any, site: str = "") -> None:
+        """One more plugin, or its instance for a site; the same one as before where code and settings are."""
         try:
-            kept = self._kept(found, settings)
-            instance = kept.instance if kept else found.kind(settings, self._facade(found.name))
-            self._register(found, instance, settings, kept)
+            kept = self._kept(found, settings, site)
+            instance = kept.instance if kept else found.kind(settings, self._facade(found.name, site))
+            self._register(found, instance, settings, kept, site)
         except Exception as fault:
             self._failed = True
             self._cannot_start(found.name, fault)
@@ -142,18 +160,22 @@ class SetBuilder:
             except Exception as fault:
                 self._cannot_start(plugin.found.name, fault)
 
-    def _kept(self, found: Found, settings: Any) -> Loaded | None:
+    def _kept(self, found: Found, settings: Any, site: str) -> Loaded | None:
         """The running plugin that may go on: its settings are the same, or it takes new ones over by itself."""
         for one in self._before.loaded:
-            if (one.found.name, one.found.source, one.found.stamp) == (found.name, found.source, found.stamp):
+            if one.site == site and (one.found.name, one.found.source, one.found.stamp) == (
+                found.name,
+                found.source,
+                found.stamp,
+            ):
                 return one if one.settings == settings or hasattr(one.instance, "prepare_reload") else None
         return None
 
-    def _register(self, found: Found, instance: Any, settings: Any, kept: Loaded | None) -> None:
-        self._manager.register(instance, name=found.name)
+    def _register(self, found: Found, instance: Any, settings: Any, kept: Loaded | None, site: str) -> None:
+        self._manager.register(instance, name=f"{found.name} {site}")
         hooks = tuple(sorted(caller.name for caller in self._manager.get_hookcallers(instance) or []))
         breaker = kept.breaker if kept else Breaker(self._clock, 0, 0.0)
-        loaded = Loaded(found, instance, hooks, breaker, settings)
+        loaded = Loaded(found, instance, hooks, breaker, settings, site)
         self.made.loaded.append(loaded)
         if kept is None:
             self.new.append(loaded)
@@ -162,7 +184,8 @@ class SetBuilder:
                 close = get_close_matches(hook, KNOWN, 1)
                 cure = f"did you mean {close[0]}?" if close else f"the hooks are: {', '.join(KNOWN)}"
                 self._reader.mistake(("plugins", found.name), f"plugin {found.name}: no hook is called {hook}", cure)
-        self._registrations(loaded)
+        if not site:
+            self._registrations(loaded)
 
     def _registrations(self, plugin: Loaded) -> None:
         name, instance = plugin.found.name, plugin.instance
@@ -192,31 +215,39 @@ class SetBuilder:
         """Read the ``[notify.<name>]`` tables and open their channels."""
         self.made.channels = dict(self._own_channels)
         for name, table in self._site.notify_tables.items():
-            kind = self._kind(name, table)
-            settings = self._reader.table(kind.settings, table, ("notify", name)) if kind else None
-            if kind is None or settings is None:
-                continue
-            old = self._before.channels.get(name)
-            if old is not None and old.settings == settings and self._same(kind):
-                self.made.channels[name] = old
-                continue
-            try:
-                self.made.channels[name] = OpenChannel(name, settings, kind.open(name, settings))
-            except Exception as fault:
-                self._reader.mistake(("notify", name), f"this channel cannot be opened: {fault}")
+            self._open(name, name, table, self._reader)
+        for one in self._site.site_files:
+            local = SettingsReader(Site(file=one.scope.file, text=one.text))
+            for name, table in one.notify_tables.items():
+                merged = over(self._site.notify_tables.get(name, {}), table)
+                self._open(f"{one.scope.id}/{name}", name, merged, local)
+            self._reader.problems += local.problems
 
-    def _kind(self, name: str, table: Mapping[str, Any]) -> ChannelKind | None:
+    def _open(self, full: str, name: str, table: Mapping[str, Any], reader: SettingsReader) -> None:
+        """One channel; ``full`` has its site in front where it is a single site's."""
+        kind = self._kind(name, table, reader)
+        settings = reader.table(kind.settings, table, ("notify", name)) if kind else None
+        if kind is None or settings is None:
+            return
+        old = self._before.channels.get(full)
+        if old is not None and old.settings == settings and self._same(kind):
+            self.made.channels[full] = old
+            return
+        try:
+            self.made.channels[full] = OpenChannel(full, settings, kind.open(full, settings))
+        except Exception as fault:
+            reader.mistake(("notify", name), f"this channel cannot be opened: {fault}")
+
+    def _kind(self, name: str, table: Mapping[str, Any], reader: SettingsReader) -> ChannelKind | None:
         wanted, kinds = table.get("kind"), sorted({*self.made.kinds, *self._other_kinds})
         if not isinstance(wanted, str) or not wanted:
-            self._reader.mistake(
-                ("notify", name), "a channel has a kind", f"add kind = ..., one of: {', '.join(kinds)}"
-            )
+            reader.mistake(("notify", name), "a channel has a kind", f"add kind = ..., one of: {', '.join(kinds)}")
             return None
         kind = self.made.kinds.get(wanted)
         if kind is None and not self._failed:
             close = get_close_matches(wanted, kinds, 1)
             cure = f"did you mean {close[0]}?" if close else f"the kinds are: {', '.join(kinds)}"
-            self._reader.mistake(("notify", name, "kind"), f"no plugin offers channels of kind {wanted}", cure)
+            reader.mistake(("notify", name, "kind"), f"no plugin offers channels of kind {wanted}", cure)
         return kind
 
     def _same(self, kind: ChannelKind) -> bool:
@@ -231,11 +262,22 @@ def _implementation(plugin: Loaded, hook: str) -> Implementation:
     return Implementation(plugin.found.name, function, accepts, plugin.breaker, listens)
 
 
+def _of_sites(instances: Sequence[Loaded], off: Collection[str], hook: str, site_of: SiteOf) -> Implementation:
+    """One plugin with different instances on different sites, asked as one."""
+    own = next((one for one in instances if not one.site), None)
+    sites = {one.site: getattr(one.instance, hook, None) for one in instances if one.site}
+    first = own or instances[0]
+    listened = [getattr(one.instance, "listens_to", None) for one in instances] if hook == "on_event" else [None]
+    kinds = None if None in listened else tuple({kind for one in listened for kind in one or ()})
+    function = getattr(own.instance, hook, None) if own else None
+    return routed(first.found.name, first.breaker, function, {**dict.fromkeys(off), **sites}, site_of, kinds)
+
+
 def in_order(plugins: Sequence[Loaded]) -> list[dict[str, Any]]:
     """What ``csms plugins`` shows."""
     return [
         {
-            "name": plugin.found.name,
+            "name": plugin.name,
             "version": plugin.found.version,
             "source": plugin.found.source,
             "order": order,

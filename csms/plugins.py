@@ -23,11 +23,13 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.web.resource import IResource
 
-from csms.config import SettingsReader, Site
-from csms.facade import Action, ChannelKind, Csms, OpenChannel, QuestionKind
+from csms.config import SettingsReader, Site, meant
+from csms.facade import Action, ChannelKind, OpenChannel, QuestionKind
 from csms.hooks import Hooks
-from csms.plugin_set import GROUP, Found, Loaded, PluginSet, SetBuilder, in_order
+from csms.plugin_set import GROUP, Facade, Found, Loaded, PluginSet, SetBuilder, in_order
 from csms.running import run_guarded
+from csms.site_files import SiteFile, over
+from csms.site_routing import SiteOf
 
 CHANNEL_PLUGIN = "notify_"
 """A kind of channel ``x`` that no enabled plugin offers is looked for in an installed plugin ``notify_x``."""
@@ -47,6 +49,7 @@ class PluginHost:
         own_kinds: Mapping[str, ChannelKind] | None = None,
         own_channels: Mapping[str, OpenChannel] | None = None,
         use_channels: Callable[[Mapping[str, OpenChannel]], None] = lambda channels: None,
+        site_of: SiteOf = lambda station: "",
     ) -> None:
         self._site = site
         self._hooks = hooks
@@ -54,11 +57,12 @@ class PluginHost:
         self._own_kinds = own_kinds or {}
         self._own_channels = own_channels or {}
         self._use_channels = use_channels
+        self._site_of = site_of
         self._set = PluginSet()
         self._offered = self._set
         self._leaving: list[Loaded] = []
 
-    def load(self, facade: Callable[[str], Csms]) -> None:
+    def load(self, facade: Facade) -> None:
         """Build every enabled plugin and resolve the hook chains; raises SiteFileError with all mistakes at once."""
         reader = SettingsReader(self._site)
         builder = self._build(self._site, reader, facade)
@@ -66,7 +70,7 @@ class PluginHost:
         reader.done()
         self._take_over(self._site, builder)
 
-    async def reload(self, site: Site, facade: Callable[[str], Csms]) -> list[str]:
+    async def reload(self, site: Site, facade: Facade) -> list[str]:
         """Go over to the plugins and channels of another site file, all of it or none; gives the names of plugins that begin or end.
 
         Raises SiteFileError with all mistakes. Unchanged plugins go on; new ones are started before they are asked anything; calls under way end
@@ -86,8 +90,8 @@ class PluginHost:
             self._leaving += old
             self._clock.callLater(self._hooks.timeout_s, run_guarded, lambda: self._leave(old), self.log)
         return [
-            *(f"plugin {one.found.name} begins" for one in builder.new),
-            *(f"plugin {one.found.name} ends" for one in old),
+            *(f"plugin {one.name} begins" for one in builder.new),
+            *(f"plugin {one.name} ends" for one in old),
         ]
 
     async def _start_new(self, builder: SetBuilder, reader: SettingsReader) -> None:
@@ -109,20 +113,47 @@ class PluginHost:
         self._leaving = [one for one in self._leaving if one not in leaving]
         await self._each("stop", leaving[::-1])
 
-    def _build(self, site: Site, reader: SettingsReader, facade: Callable[[str], Csms]) -> SetBuilder:
+    def _build(self, site: Site, reader: SettingsReader, facade: Facade) -> SetBuilder:
         known = [name.removeprefix(CHANNEL_PLUGIN) for name in installed() if name.startswith(CHANNEL_PLUGIN)]
+        reader.problems += site.problems
         builder = SetBuilder(site, reader, facade, self._clock, self._set, self._own_kinds, self._own_channels, known)
         wanted = [found for name in wanted_plugins(site) if (found := find(name, site, reader, self.loaded))]
         self._look_for_slips(site, [found.name for found in wanted], reader)
         for found in wanted:
-            before = len(reader.problems)
-            settings = _settings(found, reader)
-            if len(reader.problems) == before:
-                builder.add(found, settings)
+            self._add(builder, site, found, reader)
         builder.open_channels()
         self._offered = builder.made
         builder.prepare()
         return builder
+
+    def _add(self, builder: SetBuilder, site: Site, found: Found, reader: SettingsReader) -> None:
+        """A plugin of the server, and its instances for the sites whose files have a table for it."""
+        here = found.written in site.plugins.enabled or found.written.startswith(CHANNEL_PLUGIN)
+        before = len(reader.problems)
+        settings = _settings(found, reader)
+        if len(reader.problems) > before:
+            return
+        if here:
+            builder.add(found, settings)
+        for one in site.site_files:
+            on = here if one.enabled is None else found.written in one.enabled
+            table = one.plugin_tables.get(found.name)
+            if here and not on:
+                builder.made.off.setdefault(found.name, set()).add(one.scope.id)
+            elif on and (table is not None or not here):
+                self._add_for(builder, site, one, found, reader)
+
+    def _add_for(self, builder: SetBuilder, site: Site, one: SiteFile, found: Found, reader: SettingsReader) -> None:
+        merged = over(site.plugin_tables.get(found.name, {}), one.plugin_tables.get(found.name, {}))
+        local = SettingsReader(Site(file=one.scope.file, text=one.text, plugin_tables={found.name: merged}))
+        if hasattr(found.kind, "prepare_reload"):
+            what = f"plugin {found.name} is one for all sites"
+            local.mistake(("plugins", found.name), what, f"its settings stand in {site.file or 'the site file'} alone")
+        else:
+            settings = _settings(found, local)
+            if not local.problems:
+                builder.add(found, settings, one.scope.id)
+        reader.problems += local.problems
 
     def _take_over(self, site: Site, builder: SetBuilder) -> None:
         made = builder.made
@@ -132,7 +163,7 @@ class PluginHost:
         self._site = site
         self._set = self._offered = made
         self._hooks.timeout_s = site.plugins.timeout.total_seconds()
-        self._hooks.resolve(made.chains())
+        self._hooks.resolve(made.chains(self._site_of))
         for plugin, commit in builder.commits:
             try:
                 commit()
@@ -142,6 +173,13 @@ class PluginHost:
 
     def _look_for_slips(self, site: Site, names: list[str], reader: SettingsReader) -> None:
         """A table of settings that no enabled plugin reads is a slip of the pen, or kept for a plugin that is switched off."""
+        for one in site.site_files:
+            for table in one.plugin_tables:
+                if table not in names:
+                    local = SettingsReader(Site(file=one.scope.file, text=one.text))
+                    cure = meant(table, names, "the plugins here are: ")
+                    local.mistake(("plugins", table), f"no enabled plugin is called {table}", cure)
+                    reader.problems += local.problems
         for table in site.plugin_tables:
             close = get_close_matches(table, names, 1)
             if table in names:
@@ -233,11 +271,13 @@ def installed() -> Mapping[str, EntryPoint]:
 
 
 def wanted_plugins(site: Site) -> list[str]:
-    """The enabled plugins in order, and behind them those whose kinds of channel are used."""
-    kinds = {str(table.get("kind")) for table in site.notify_tables.values()}
-    more = sorted(f"{CHANNEL_PLUGIN}{kind}" for kind in kinds)
-    known = installed() if more else {}
-    return [*site.plugins.enabled, *(one for one in more if one in known and one not in site.plugins.enabled)]
+    """The enabled plugins in order, behind them those of single sites, then those whose kinds of channel are used."""
+    tables = [site.notify_tables, *(one.notify_tables for one in site.site_files)]
+    kinds = {str(table.get("kind")) for channels in tables for table in channels.values()}
+    known = installed() if kinds else {}
+    more = [f"{CHANNEL_PLUGIN}{kind}" for kind in sorted(kinds) if f"{CHANNEL_PLUGIN}{kind}" in known]
+    local = [name for one in site.site_files for name in one.enabled or ()]
+    return list(dict.fromkeys([*site.plugins.enabled, *local, *more]))
 
 
 def find(name: str, site: Site, reader: SettingsReader, before: Iterable[Loaded] = ()) -> Found | None:
@@ -253,7 +293,7 @@ def find(name: str, site: Site, reader: SettingsReader, before: Iterable[Loaded]
             reader.mistake(where, f"no plugin is called {name}", cure)
             return None
         version = point.dist.version if point.dist else ""
-        return Found(name, point.load(), version, point.value)
+        return Found(name, point.load(), version, point.value, written=name)
     except Exception as fault:
         reader.mistake(where, f"plugin {name} cannot be loaded: {fault}", "mend the plugin, or take it out of the list")
         return None
@@ -277,7 +317,7 @@ def _from_file(name: str, folder: Path, before: Iterable[Loaded]) -> Found:
     plugins = [one for one in kinds if _hook_names(one)]
     if len(plugins) != 1:
         raise ValueError(f"{path.name} has {len(plugins)} classes with hooks, one is wanted")
-    return Found(path.stem, plugins[0], getattr(module, "__version__", ""), str(path), stamp)
+    return Found(path.stem, plugins[0], getattr(module, "__version__", ""), str(path), stamp, name)
 
 
 def _hook_names(kind: type) -> list[str]:

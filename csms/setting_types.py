@@ -61,7 +61,8 @@ def _at_least(least: str) -> Callable[[timedelta], timedelta]:
     return check
 
 
-def _timezone(name: Any) -> str:
+def time_zone(name: Any) -> str:
+    """The name of a time zone; Unfit for anything else."""
     try:
         ZoneInfo(name)
     except Exception:
@@ -153,7 +154,7 @@ Duration = Annotated[
 ]
 TenthOrMore = Annotated[Duration, AfterValidator(_at_least("100ms"))]
 SecondOrMore = Annotated[Duration, AfterValidator(_at_least("1s"))]
-TimeZone = Annotated[str, BeforeValidator(_timezone)]
+TimeZone = Annotated[str, BeforeValidator(time_zone)]
 Endpoint = Annotated[str, BeforeValidator(_endpoint)]
 UrlPath = Annotated[str, BeforeValidator(_url_path)]
 ApiToken = Annotated[str, BeforeValidator(_long_enough)]

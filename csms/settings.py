@@ -62,11 +62,13 @@ DEFAULT_PLUGINS = ("flow_rules", "rfid_list", "app_tokens", "reset_policy", "sta
 
 @dataclass(frozen=True)
 class SiteInfo:
-    """``[site]``: what this installation is called and which clock its people live by."""
+    """``[site]``: what this installation is called and which clock its people live by; ``files`` are further sites, one file each."""
 
     id: Filled = "main"
     name: str = ""
     timezone: TimeZone = "UTC"
+    tags: Names = ()
+    files: str = "sites/*.toml"
 
 
 Profile = Literal[0, 1, 2, 3]
@@ -258,7 +260,7 @@ class Site:
     """A whole site file. ``file`` is None for the embedded default; relative paths start in ``folder``.
 
     ``plugin_tables`` and ``notify_tables`` are the ``[plugins.<name>]`` and ``[notify.<name>]`` tables as they were written, and ``text`` is the
-    file's, so that mistakes found later have places.
+    file's, so that mistakes found later have places. ``windows`` are ``csms.model.sites.Window``, ``site_files`` ``csms.site_files.SiteFile``.
     """
 
     site: SiteInfo = field(default_factory=SiteInfo)
@@ -274,6 +276,9 @@ class Site:
     folder: Path = field(default_factory=Path.cwd)
     plugin_tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     notify_tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    windows: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    site_files: tuple[Any, ...] = field(default=(), repr=False)
+    problems: tuple[Any, ...] = field(default=(), repr=False)
     text: str = field(default="", repr=False)
 
     @property

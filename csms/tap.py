@@ -19,7 +19,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.python import usage
 
-from csms.config import SettingsReader, Site, SiteFileError, load_site
+from csms.config import SettingsReader, Site, SiteFileError, read_site
 from csms.connection import station_factory
 from csms.house import House
 from csms.plugins import names
@@ -212,14 +212,14 @@ def makeService(options: Mapping[str, Any]) -> CsmsService:
 
     given = options.get("site")
     try:
-        return CsmsService(load_site(Path(given) if given else find_site_file()), reactor)
+        return CsmsService(read_site(Path(given) if given else find_site_file()), reactor)
     except SiteFileError as wrong:
         raise SystemExit(str(wrong)) from None
 
 
 def check_site(path: Path) -> None:
     """Build everything that a site file asks for and start nothing; raises SiteFileError with every mistake."""
-    House(load_site(path), task.Clock())
+    House(read_site(path), task.Clock())
 
 
 def run_in_foreground(site: Site) -> int:

@@ -47,22 +47,23 @@ class Billing:
 
     def __init__(self, settings: Settings, csms: Csms) -> None:
         self._csms = csms
-        self._zone = ZoneInfo(csms.timezone)
         self._tariffs = tariffs_of(settings, csms.folder)
 
     @hookimpl
     def choose_tariff(self, question: TariffQuestion) -> TariffChoice:
         """The first tariff whose conditions fit, in the order in which they are written; the standard is the last."""
         *others, standard = self._tariffs
+        site = self._csms.site_of(question.station.id)
         for tariff in others:
-            if not tariff.only_by_name and tariff.fits(question, self._csms.site, self._zone):
+            if not tariff.only_by_name and tariff.fits(question, site.id, ZoneInfo(site.timezone)):
                 return TariffChoice(tariff.name, "the first tariff that fits")
         return TariffChoice(standard.name, "no other tariff fits")
 
     @hookimpl
     def price(self, transaction: Transaction, consumption: Consumption, choice: TariffChoice | None) -> Price:
         """What the transaction costs, or has cost so far."""
-        tariff = self._named(choice, consumption)
+        zone = ZoneInfo(self._csms.site_of(transaction.station).timezone)
+        tariff = self._named(choice, consumption, zone)
         hold = ""
         if tariff is None:
             hold = f"no tariff is called {choice.tariff if choice else ''!r} at the time of this charge"
@@ -70,15 +71,15 @@ class Billing:
         if too_long(consumption):
             hold = "it lasts longer than a year: a clock is wrong"
             consumption = Consumption(None, None)
-        price = replace(price_of(tariff, consumption, self._zone), hold=hold)
+        price = replace(price_of(tariff, consumption, zone), hold=hold)
         return price if transaction.ended_at else replace(price, note=_and(price.note, "still running: priced so far"))
 
-    def _named(self, choice: TariffChoice | None, consumption: Consumption) -> Tariff | None:
+    def _named(self, choice: TariffChoice | None, consumption: Consumption, zone: ZoneInfo) -> Tariff | None:
         """The tariff of a name that is valid when the charge begins; the standard without a choice."""
         if choice is None:
             return self._tariffs[-1]
         at = consumption.begin or consumption.end or self._csms.now()
-        named = (one for one in self._tariffs if one.name == choice.tariff and one.valid(at, self._zone))
+        named = (one for one in self._tariffs if one.name == choice.tariff and one.valid(at, zone))
         return next(named, None)
 
 

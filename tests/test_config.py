@@ -490,12 +490,12 @@ def test_the_starter_is_private_and_never_overwrites(tmp_path: Path) -> None:
 def uncommented() -> dict[str, Any]:
     """The starter with every setting that is commented out made live."""
     text = (files("csms_rules") / "site.toml").read_text(encoding="utf-8")
-    return tomllib.loads(re.sub(r"(?m)^# (?=\[\[?(?:plugins|notify)|[a-z_]+ = )", "", text))
+    return tomllib.loads(re.sub(r"(?m)^# (?=\[\[?(?:plugins|notify|window)|[a-z_]+ = )", "", text))
 
 
 def test_the_starter_shows_every_setting_with_its_default() -> None:
     shown = uncommented()
-    assert set(shown) == {*TABLES, "notify"}
+    assert set(shown) == {*TABLES, "notify", "window"}
     assert set(PLUGINS) == set(shown["plugins"]) & set(PLUGINS)
     kinds = {
         **{(name,): kind for name, kind in TABLES.items()},
@@ -522,7 +522,7 @@ def _as(kind: type, value: Any) -> Any:
 def test_the_starter_is_well_with_every_setting_made_live(tmp_path: Path) -> None:
     text = (files("csms_rules") / "site.toml").read_text(encoding="utf-8").replace("@SECRET@", "s" * 32)
     file = tmp_path / "csms.toml"
-    file.write_text(re.sub(r"(?m)^# (?=\[\[?(?:plugins|notify)|[a-z_]+ = )", "", text))
+    file.write_text(re.sub(r"(?m)^# (?=\[\[?(?:plugins|notify|window)|[a-z_]+ = )", "", text))
     reader = SettingsReader(load_site(file))
     for name, kind in PLUGINS.items():
         reader.read(kind, name)

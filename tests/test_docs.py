@@ -215,7 +215,7 @@ def test_every_setting_is_documented_with_its_default(table: str, one: Field[Any
 
 def test_every_documented_setting_is_one() -> None:
     assert set(SITE_ROWS) == {(table, one.name) for table, one in SETTINGS}
-    named = {"notify.&lt;name&gt;", "Changing it while the server runs"}
+    named = {"window.&lt;name&gt;", "notify.&lt;name&gt;", "More than one site", "Changing it while the server runs"}
     assert [name for name in sections(SITE_FILE, "##") if name.strip("[]") not in {*TABLES, *named}] == []
 
 

@@ -43,7 +43,7 @@ MAY: dict[str, str] = {
     # csms db works on the file itself, and reads its events as the house does.
     "csms.cli.database": "csms.config csms.house csms.store csms.tap",
     "csms.certificates": "",
-    "csms.config": "csms.settings csms.settings_reader csms.site_problems csms.toml_mistakes csms.toml_positions",
+    "csms.config": "csms.model csms.settings csms.settings_reader csms.site_files csms.site_problems csms.toml_mistakes csms.toml_positions",
     "csms.connection": "csms.frames csms.socket_care csms.blocks.provisioning csms.blocks.security csms.blocks.sentry csms.hooks "
     "csms.model csms.ocpp.dialect csms.refusals csms.running csms.stations csms.switchboard csms.tls",
     "csms.evidence": "csms.model",
@@ -59,9 +59,11 @@ MAY: dict[str, str] = {
     "csms.model": "csms.model",
     "csms.ocpp": "csms.model csms.ocpp",
     "csms.outgoing": "",
-    "csms.site_changes": "csms.settings csms.site_problems",
-    "csms.plugin_set": "csms.config csms.facade csms.hooks csms.hookspecs",
-    "csms.plugins": "csms.config csms.facade csms.hooks csms.plugin_set csms.running",
+    "csms.site_changes": "csms.model csms.settings csms.site_files csms.site_problems",
+    "csms.site_files": "csms.model csms.setting_types csms.settings csms.settings_reader csms.site_problems",
+    "csms.site_routing": "csms.hooks csms.model",
+    "csms.plugin_set": "csms.config csms.facade csms.hooks csms.hookspecs csms.site_files csms.site_routing",
+    "csms.plugins": "csms.config csms.facade csms.hooks csms.plugin_set csms.running csms.site_files csms.site_routing",
     "csms.redaction": "",
     "csms.refusals": "",
     "csms.running": "",

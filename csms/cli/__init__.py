@@ -13,7 +13,7 @@ from csms import __version__
 from csms.cli import bills, database, operate, people, security
 from csms.cli.bench import bench
 from csms.cli.notify import notify
-from csms.config import Problem, SiteFileError, load_site, write_starter
+from csms.config import Problem, SiteFileError, read_site, write_starter
 
 
 @click.group()
@@ -63,7 +63,7 @@ def run(file: Path | None) -> None:
     from csms.tap import find_site_file, run_in_foreground
 
     try:
-        site = load_site(file or find_site_file())
+        site = read_site(file or find_site_file())
         code = run_in_foreground(site)
     except SiteFileError as wrong:
         click.echo(str(wrong), err=True)

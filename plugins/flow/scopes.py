@@ -34,10 +34,7 @@ class Scopes:
     @property
     def all(self) -> Sequence[Scope]:
         """The server's own site first."""
-        sites = getattr(self._csms, "sites", None)
-        if sites is None:
-            return (Scope(self._csms.site, "", self._csms.timezone),)
-        return tuple(_scope(one) for one in sites())
+        return tuple(_scope(one) for one in self._csms.sites())
 
     @property
     def first(self) -> Scope:
@@ -46,8 +43,7 @@ class Scopes:
 
     def of(self, station: str) -> Scope:
         """The site of a station."""
-        site_of = getattr(self._csms, "site_of", None)
-        return self.first if site_of is None else _scope(site_of(station))
+        return _scope(self._csms.site_of(station))
 
     def covers(self, scope: str, station: str) -> bool:
         """Whether rules of a site are for a station; those of the server itself are for all."""

@@ -30,6 +30,7 @@ from csms.api import (
     NotifyFailed,
     PluginFailed,
     QuestionKind,
+    SiteScope,
     StationRecord,
     StationRef,
     TokenRecord,
@@ -127,6 +128,8 @@ class FakeCsms:
         self.answers: dict[str, Callable[..., Any]] = {}
         self.notified: list[dict[str, Any]] = []
         self.channels: dict[str, str] = {"log": "log"}
+        self.site = SiteScope("depot", timezone=timezone)
+        self.other_sites: list[SiteScope] = []
         self.on_tell: Callable[[object], None] = self.told.append
         self.csms = Csms(
             plugin=plugin,
@@ -157,6 +160,8 @@ class FakeCsms:
             presets=lambda: self.presets,
             notify=self._notify,
             channels=lambda: self.channels,
+            sites=lambda: (self.site, *self.other_sites),
+            site_of=lambda station: next((one for one in self.other_sites if one.has(station)), self.site),
             agent=agent,
             dial=dial,
         )
