@@ -482,23 +482,26 @@ def test_fault_autoreset_resets_three_times_a_day(tmp_path: Path) -> None:
     house = House(tmp_path, "", presets=("fault-autoreset",))
     house.news(replace(FAULTED, status=ConnectorStatus.OCCUPIED))
     for _ in range(4):
-        house.news(FAULTED)
+        house.news(FAULTED, 130)
         house.news(replace(FAULTED, evse=2), 3600)
     assert house.sent == [("CS1", Reset(None), "rule fault-autoreset")] * 3
     assert house.last("fault-autoreset")[1] == "limit: 3 runs in 1d"
     assert "CS1 EVSE 1 is faulted (E7)" in house.fake.notified[0]["text"]
+    assert [one["title"] for one in house.fake.notified if one["title"]] == ["Station needs you"]
     house.news(FAULTED, 86400)
-    house.news(FAULTED)
+    house.news(FAULTED, 130)
     assert len(house.fake.sent) == 4
     offline = replace(FAULTED, station=StationRef("CS3", "ocpp2.0.1"))
-    house.news(offline)
+    house.news(offline, 130)
     assert len(house.fake.sent) == 4
 
 
 def test_fault_autoreset_can_be_kept_to_some_stations(tmp_path: Path) -> None:
     house = House(tmp_path, '[[use]]\npreset = "fault-autoreset"\nwith = { stations = "DEPOT-*", runs = 1 }\n')
-    house.news(FAULTED)
-    house.news(replace(FAULTED, station=StationRef("DEPOT-1", "ocpp1.6", connected=True)))
+    depot = StationRef("DEPOT-1", "ocpp1.6", connected=True)
+    house.fake.online = [STATION, depot]
+    house.news(FAULTED, 130)
+    house.news(replace(FAULTED, station=depot), 130)
     assert [station for station, _, _ in house.fake.sent] == ["DEPOT-1"]
 
 

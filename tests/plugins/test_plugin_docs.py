@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ from csms_plugins.rfid_list import RfidList
 from csms_plugins.status_retry import StatusRetry
 from fake_csms import FakeCsms
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
 RULES = (DOCS / "rules.md").read_text("utf-8")
 PLUGINS = (DOCS / "plugins.md").read_text("utf-8")
 EXAMPLES = re.findall(r"<!-- rule file -->\n```toml\n(.*?)```", RULES, re.DOTALL)
@@ -49,14 +51,18 @@ def test_every_example_rule_file_is_good(tmp_path: Path, text: str) -> None:
 
 
 def test_there_is_an_example_for_each_shipped_preset() -> None:
-    assert shipped_names() == ("alert-gap", "fault-autoreset", "reset-policy")
     for name in shipped_names():
-        assert any(f'preset = "{name}"' in text for text in EXAMPLES)
+        assert f'preset = "{name}"' in RULES
+        (row,) = re.findall(rf"^\| `{name}` \| .* \| `(.*)` \|$", RULES, re.MULTILINE)
+        preset = tomllib.loads((ROOT / "rules" / f"{name}.toml").read_text("utf-8"))["preset"]
+        assert row.split() == list(preset["options"])
 
 
 @pytest.mark.parametrize("preset", shipped_names())
 def test_every_shipped_preset_is_good_with_its_defaults(tmp_path: Path, preset: str) -> None:
-    plugin = FlowRules(FlowRules.Settings(presets=(preset,)), FakeCsms(tmp_path).csms)
+    fake = FakeCsms(tmp_path)
+    fake.answers = {"rfid_list": lambda: None, "app_tokens": lambda: None}
+    plugin = FlowRules(FlowRules.Settings(presets=(preset,)), fake.csms)
     plugin.prepare()
     assert plugin.report()["rules"]
 
