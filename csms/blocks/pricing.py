@@ -155,7 +155,7 @@ def _told(
         told["begin"] = _reading(evidence.begin)
     if evidence.end is not None:
         told["end"] = _reading(evidence.end)
-    if consumption.idle_since is not None:
+    if consumption.idle_since is not None and consumption.idle_since != consumption.end:
         told["idle_since"] = consumption.idle_since
     if evidence.rejected:
         told["rejected"] = [{**_reading(one.reading), "why": one.why} for one in evidence.rejected[:REJECTED_SHOWN]]

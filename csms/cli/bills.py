@@ -44,17 +44,21 @@ def bill_list(
     columns = {
         "id": "id",
         "number": "number",
-        "kind": "kind",
         "status": "status",
         "station": "station",
         "tx": "transaction",
-        "issued": "issued_at",
+        "day": "day",
         "total": "total",
-        "": "currency",
-        "tariff": "tariff",
         "reason": "reason",
     }
-    rows(found, columns, as_json=as_json, none="No bills yet.")
+    shown = found if as_json else (_short(one) for one in found)
+    rows(shown, columns, as_json=as_json, none="No bills yet.")
+
+
+def _short(bill: dict[str, Any]) -> dict[str, Any]:
+    credit = " (credit)" if bill["kind"] == "credit" else ""
+    total = f"{bill['total']} {bill['currency']}"
+    return {**bill, "day": bill["issued_at"][:10], "total": total, "status": bill["status"] + credit}
 
 
 @bill.command("show")
