@@ -98,7 +98,14 @@ class Api:
 
     def all_transactions(self, station: str) -> list[Any]:
         """The station's transactions over all pages of the list."""
-        path: str | None = "/api/v1/transactions?" + urlencode({"station": station, "limit": 500})
+        return self._all("/api/v1/transactions?" + urlencode({"station": station, "limit": 500}))
+
+    def all_bills(self) -> list[Any]:
+        """All bills and credit notes over all pages of the list."""
+        return self._all("/api/v1/bills?limit=500")
+
+    def _all(self, first: str) -> list[Any]:
+        path: str | None = first
         rows: list[Any] = []
         while path:
             page = self.expect(200, "GET", path)

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
 from typing import Any, Protocol
 
+from kill_books import arrived, faults, wait_for
 from kill_stations import Charge, KillStation
 
 PER_KWH, PER_START = Decimal("0.45"), Decimal("1.00")
@@ -42,6 +44,9 @@ class Telling(Protocol):
 
     def all_transactions(self, station: str) -> list[Any]:
         """All transactions of a station."""
+
+    def all_bills(self) -> list[Any]:
+        """All bills and credit notes."""
 
     def expect(self, status: int, method: str, path: str) -> Any:
         """The body of one answer."""
@@ -82,6 +87,13 @@ class Judge:
             self._fault(f"{station.name}: transaction {wire_id} is none of the station's", doubled=1)
         for charge in station.charges:
             self._whole(charge, numbers)
+
+    def books(self, folder: Path) -> None:
+        """At the very end: the backend has every issued bill, and no number is missing."""
+        bills = self._api.all_bills()
+        wait_for(folder, [bill["number"] for bill in bills if bill["number"]])
+        for fault in faults(bills, arrived(folder)):
+            self._fault(fault, wrong_bills=1)
 
     def _whole(self, charge: Charge, numbers: dict[str, list[Any]]) -> None:
         ids = numbers.get(charge.wire_id, [])

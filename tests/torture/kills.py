@@ -22,6 +22,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "end_to_end")]
 
 from api_client import Api
+from kill_books import with_backend
 from kill_stations import KillStation, KillStation16, KillStation201
 from kill_verdict import Judge, Verdict
 from server_process import CLEAN_ENDS, ServerProcess, csms_missing
@@ -99,6 +100,7 @@ class Harness:
         await self._finish()
         for station in self._stations:
             self._judge.finish(station)
+        self._judge.books(self._server.folder)
         return self._outcome(self._server.terminate(), time.monotonic() - began)
 
     def _start(self) -> None:
@@ -144,6 +146,7 @@ class Harness:
 def run(folder: Path, *, cycles: int, seed: int, say: Callable[[str], None] = print) -> Outcome:
     """Run the cycles with a server in ``folder``; whatever happens, no server is left behind."""
     server = ServerProcess(folder)
+    with_backend(server.site_file)
     try:
         return asyncio.run(Harness(server, cycles=cycles, seed=seed, say=say).run())
     finally:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from kill_books import faults
 from kill_stations import Charge, KillStation, KillStation201
 from kill_verdict import Judge, Verdict
 
@@ -32,6 +33,10 @@ class FakeApi:
     def all_transactions(self, station: str) -> list[Any]:
         """All of them."""
         return self._rows
+
+    def all_bills(self) -> list[Any]:
+        """None: they are looked at on their own below."""
+        return []
 
     def expect(self, status: int, method: str, path: str) -> Any:
         """The one whose number ends the path."""
@@ -90,3 +95,29 @@ def test_harm_is_found(rows: list[dict[str, Any]], lost: int, doubled: int, wron
     verdict = judged(*rows)
     assert not verdict.clean
     assert (verdict.lost, verdict.doubled, verdict.wrong_bills) == (lost, doubled, wrong_bills)
+
+
+def bill(number: int, total: str = "3.25") -> dict[str, Any]:
+    """An issued bill."""
+    return {"number": f"main-2026-{number:06}", "total": total}
+
+
+@pytest.mark.parametrize(
+    ("entries", "words"),
+    [
+        ({1: {"3.25"}, 2: {"3.25"}}, ""),
+        ({1: {"3.25"}}, "main-2026-000002 never arrived"),
+        ({1: {"3.25"}, 2: {"3.25", "9.99"}}, "arrived as 3.25, 9.99"),
+        ({1: {"3.25"}, 2: {"3.25"}, 3: {"1.00"}}, "main-2026-000003 arrived, but is no bill"),
+    ],
+)
+def test_what_is_wrong_with_deliveries_is_found(entries: dict[int, set[str]], words: str) -> None:
+    seen = {f"main-2026-{number:06}": totals for number, totals in entries.items()}
+    found = faults([bill(1), bill(2), {"number": "", "total": "1"}], seen)
+    assert words in "".join(found)
+    assert bool(words) == bool(found)
+
+
+def test_a_gap_in_the_numbers_is_found() -> None:
+    seen = {bill(number)["number"]: {"3.25"} for number in (1, 3)}
+    assert "gaps" in "".join(faults([bill(1), bill(3)], seen))
