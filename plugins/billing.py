@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -48,6 +49,15 @@ class Billing:
     def __init__(self, settings: Settings, csms: Csms) -> None:
         self._csms = csms
         self._tariffs = tariffs_of(settings, csms.folder)
+
+    def prepare_reload(self, settings: Settings) -> Callable[[], None]:
+        """Read the tariffs anew; raises SiteFileError with every mistake, else gives what takes them over."""
+        tariffs = tariffs_of(settings, self._csms.folder)
+
+        def take_over() -> None:
+            self._tariffs = tariffs
+
+        return take_over
 
     @hookimpl
     def choose_tariff(self, question: TariffQuestion) -> TariffChoice:

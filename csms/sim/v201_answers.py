@@ -22,7 +22,6 @@ KNOWN_ELSEWHERE = frozenset(
         "ClearChargingProfile",
         "ClearDisplayMessage",
         "ClearVariableMonitoring",
-        "CostUpdated",
         "CustomerInformation",
         "DeleteCertificate",
         "GetChargingProfiles",
@@ -57,6 +56,7 @@ class Answers:
         self._table: dict[str, Callable[[Payload], Answer]] = {
             "ChangeAvailability": self._change_availability,
             "ClearCache": lambda asked: Answer({"status": "Accepted"}),
+            "CostUpdated": self._cost,
             "DataTransfer": lambda asked: Answer({"status": "UnknownVendorId"}),
             "GetBaseReport": self._base_report,
             "GetLocalListVersion": lambda asked: Answer({"versionNumber": 0}),
@@ -78,6 +78,10 @@ class Answers:
         if call.action in KNOWN_ELSEWHERE:
             raise OcppError(ErrorCode.NOT_SUPPORTED, f"the simulated station does not do {call.action}")
         raise OcppError(ErrorCode.NOT_IMPLEMENTED, f"{call.action} is not known here")
+
+    def _cost(self, asked: Payload) -> Answer:
+        self._station.say(f"the display shows a cost of {asked['totalCost']} so far")
+        return Answer({})
 
     def _reset(self, asked: Payload) -> Answer:
         number = asked.get("evseId")

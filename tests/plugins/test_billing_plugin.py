@@ -243,3 +243,18 @@ def test_the_worked_examples_of_the_docs_are_right(tmp_path: Path) -> None:
     assert total(3, *evening) == (D("3.30"), D("0.53"))
     assert total(6, *evening) == (D("5.10"), D("0.81"))
     assert total(3, (10, 0, 0), (10, 10, 500), idle=False) == (D("1.00"), D("0.16"))
+
+
+def test_a_reload_takes_over_the_whole_tariff_file_or_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "tariffs.toml"
+    file.write_text('[[tariff]]\nname = "old"\n')
+    settings = Billing.Settings(file="tariffs.toml")
+    billing = Billing(settings, FakeCsms(tmp_path).csms)
+    file.write_text('[[tariff]]\nname = "new"\nper_kwh = "x"\n')
+    with pytest.raises(SiteFileError, match="a number is wanted"):
+        billing.prepare_reload(settings)
+    file.write_text('[[tariff]]\nname = "new"\n')
+    take_over = billing.prepare_reload(settings)
+    assert chosen(billing) == "old"
+    take_over()
+    assert chosen(billing) == "new"

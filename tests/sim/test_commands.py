@@ -392,6 +392,8 @@ def test_small_answers(world: Any) -> None:
     assert world.csms.ask("ClearCache") == {"status": "Accepted"}
     assert world.csms.ask("DataTransfer", {"vendorId": "x"}) == {"status": "UnknownVendorId"}
     assert 0 in world.csms.ask("GetLocalListVersion").values()
+    if world.protocol == "ocpp2.0.1":
+        assert world.csms.ask("CostUpdated", {"totalCost": 1.25, "transactionId": "T1"}) == {}
 
 
 def test_what_the_station_does_not_do_is_refused(world: Any) -> None:
