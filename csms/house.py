@@ -169,6 +169,7 @@ class House:
             self.evidence,
             self.switchboard,
             _bill_rules(site),
+            site_of=self.site_of,
             tell=self.tell,
             clock=reactor,
             now=now,
@@ -449,8 +450,6 @@ def _boot_policy(site: Site) -> BootPolicy:
 def _bill_rules(site: Site) -> BillRules:
     bills = site.bills
     return BillRules(
-        site=site.site.id,
-        timezone=site.site.timezone,
         series=bills.series,
         credit_series=bills.credit_series,
         running_cost=bills.running_cost,

@@ -161,14 +161,15 @@ class SetBuilder:
                 self._cannot_start(plugin.found.name, fault)
 
     def _kept(self, found: Found, settings: Any, site: str) -> Loaded | None:
-        """The running plugin that may go on: its settings are the same, or it takes new ones over by itself."""
+        """The running plugin that may go on: its settings are the same and its files too, or it takes new ones over by itself."""
         for one in self._before.loaded:
             if one.site == site and (one.found.name, one.found.source, one.found.stamp) == (
                 found.name,
                 found.source,
                 found.stamp,
             ):
-                return one if one.settings == settings or hasattr(one.instance, "prepare_reload") else None
+                same = one.settings == settings and not _outdated(one.instance)
+                return one if same or hasattr(one.instance, "prepare_reload") else None
         return None
 
     def _register(self, found: Found, instance: Any, settings: Any, kept: Loaded | None, site: str) -> None:
@@ -253,6 +254,11 @@ class SetBuilder:
     def _same(self, kind: ChannelKind) -> bool:
         """Whether the plugin behind a kind is the one that opened its channels before."""
         return all(one.found.name != kind.plugin for one in self.new)
+
+
+def _outdated(instance: Any) -> bool:
+    outdated = getattr(instance, "outdated", None)
+    return outdated is not None and bool(outdated())
 
 
 def _implementation(plugin: Loaded, hook: str) -> Implementation:

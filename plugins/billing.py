@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -12,7 +11,18 @@ from csms_plugins.billing_money import known_currency
 from csms_plugins.billing_pricing import price_of, too_long
 from csms_plugins.billing_tariffs import Tariff, TariffFile, check_names
 
-from csms.api import Amount, Consumption, Csms, Price, TariffChoice, TariffQuestion, Transaction, hookimpl, read_toml
+from csms.api import (
+    Amount,
+    Consumption,
+    Csms,
+    Price,
+    SiteFileError,
+    TariffChoice,
+    TariffQuestion,
+    Transaction,
+    hookimpl,
+    read_toml,
+)
 
 
 class Billing:
@@ -48,16 +58,15 @@ class Billing:
 
     def __init__(self, settings: Settings, csms: Csms) -> None:
         self._csms = csms
+        self._settings = settings
         self._tariffs = tariffs_of(settings, csms.folder)
 
-    def prepare_reload(self, settings: Settings) -> Callable[[], None]:
-        """Read the tariffs anew; raises SiteFileError with every mistake, else gives what takes them over."""
-        tariffs = tariffs_of(settings, self._csms.folder)
-
-        def take_over() -> None:
-            self._tariffs = tariffs
-
-        return take_over
+    def outdated(self) -> bool:
+        """Whether the tariff file says something else than when it was read, or cannot be read any more."""
+        try:
+            return tariffs_of(self._settings, self._csms.folder) != self._tariffs
+        except SiteFileError:
+            return True
 
     @hookimpl
     def choose_tariff(self, question: TariffQuestion) -> TariffChoice:

@@ -16,16 +16,15 @@ from csms.blocks.evidence import EvidenceBlock
 from csms.blocks.pricing import Pricing
 from csms.blocks.running_cost import RunningCost
 from csms.hooks import Hooks
+from csms.model.sites import SiteScope
 from csms.store import Issuing, Store
 from csms.switchboard import Switchboard
 
 
 @dataclass(frozen=True, slots=True)
 class BillRules:
-    """What the site file says of bills; in ``series`` stand {site}, {station}, {year} and {month}, on the clock of the site."""
+    """What the site file says of bills; in ``series`` stand {site}, {station}, {year} and {month}, on the clock of the station's site."""
 
-    site: str = "main"
-    timezone: str = "UTC"
     series: str = "{site}-{year}"
     credit_series: str = ""
     running_cost: Literal["off", "shown", "all"] = "off"
@@ -44,13 +43,14 @@ class Bookkeeping:
         switchboard: Switchboard,
         rules: BillRules,
         *,
+        site_of: Callable[[str], SiteScope],
         tell: Callable[[object], None],
         clock: IReactorTime,
         now: Callable[[], datetime],
     ) -> None:
         self._hooks = hooks
         self._rules = rules
-        self._zone = ZoneInfo(rules.timezone)
+        self._site_of = site_of
         self.pricing = Pricing(hooks, store, evidence, now)
         self.bills = BillingBlock(self.pricing, store, self._issuing, tell, clock, now)
         self.deliveries = Deliveries(hooks, store, rules.deliveries, tell, clock, now)
@@ -62,8 +62,9 @@ class Bookkeeping:
             )
 
     def _issuing(self, station: str, at: datetime) -> Issuing:
-        day = at.astimezone(self._zone)
-        places = {"site": self._rules.site, "station": station, "year": day.year, "month": f"{day.month:02}"}
+        site = self._site_of(station)
+        day = at.astimezone(ZoneInfo(site.timezone))
+        places = {"site": site.id, "station": station, "year": day.year, "month": f"{day.month:02}"}
         series = self._rules.series.format(**places)
         credit = self._rules.credit_series.format(**places) or series
         return Issuing(series, credit, self._hooks.answerers("deliver_bill"), at)

@@ -227,6 +227,11 @@ class BillDelivery:
     attempt: int
     bill: Bill
 
+    @property
+    def station(self) -> str:
+        """The station whose bill it is; a plugin with settings for single sites is asked for that station's site."""
+        return self.bill.station
+
 
 @dataclass(frozen=True, slots=True)
 class BillDelivered:

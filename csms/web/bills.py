@@ -100,9 +100,16 @@ async def get_receipt(rooms: Rooms, asked: Asked) -> Answered:
     """One bill to print."""
     bill = await known_bill(rooms, asked)
     corrected = await rooms.store.bills.by_id(bill.corrects) if bill.corrects else None
-    site = rooms.site
-    body = receipt(bill, corrected.number if corrected else "", site.bills.seller, site.site.timezone)
+    clock = _clock(rooms, bill.station)
+    body = receipt(bill, corrected.number if corrected else "", rooms.site.bills.seller, clock)
     return Answered(body, 200, {"Content-Security-Policy": RECEIPT_POLICY}, HTML)
+
+
+def _clock(rooms: Rooms, station: str) -> str:
+    """The time zone of a station's site."""
+    site = rooms.site_of(station)
+    others = (one.scope.timezone for one in rooms.site.site_files if one.scope.id == site)
+    return next(others, rooms.site.site.timezone)
 
 
 async def release_bill(rooms: Rooms, asked: Asked) -> Answered:

@@ -247,3 +247,15 @@ async def test_what_a_crash_left_unbilled_is_billed_at_the_next_start(make: Make
     again = await make(PRICED)
     await again.settle(lambda: again.told(BillIssued))
     assert issued(again)[0].price.total == D("1.45")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_bill_is_numbered_and_priced_on_the_clock_of_its_stations_site(make: Make, tmp_path: Any) -> None:
+    (tmp_path / "sites").mkdir()
+    (tmp_path / "sites" / "auckland.toml").write_text('[site]\nstations = ["CS1"]\ntimezone = "Pacific/Auckland"\n')
+    night = '[[plugins.billing.tariff]]\nname = "t"\n[[plugins.billing.tariff.step]]\nhours = "01:00-02:00"\nper_kwh = "0.10"\n'
+    csms = await make(PRICED + night + '[bills]\nseries = "{site}-{month}"\n')
+    await charged(csms, event(0, "Started", wh=1000), event(1, "Ended", wh=2000))
+    await charged(csms, event(0, "Started", wh=1000), event(1, "Ended", wh=2000), station=await csms.station("CS2"))
+    # Noon in UTC is one hour past midnight in Auckland, on the second of March.
+    assert said(issued(csms)) == [("auckland-03-000001", "final", D("0.10")), ("main-03-000001", "final", D("0.00"))]

@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+import pytest_twisted
 from csms_plugins.billing import Billing
 from csms_plugins.billing_pricing import price_of
 from csms_plugins.billing_tariffs import Step, Tariff, TariffFile, Tax
@@ -27,6 +28,7 @@ from csms.api import (
 )
 from csms.model.transactions import Completeness
 from csms.tap import check_site
+from csms.testing import running_csms
 
 D = Decimal
 HOUR = timedelta(hours=1)
@@ -245,16 +247,26 @@ def test_the_worked_examples_of_the_docs_are_right(tmp_path: Path) -> None:
     assert total(3, (10, 0, 0), (10, 10, 500), idle=False) == (D("1.00"), D("0.16"))
 
 
-def test_a_reload_takes_over_the_whole_tariff_file_or_nothing(tmp_path: Path) -> None:
+@pytest_twisted.ensureDeferred
+async def test_a_reload_takes_over_a_changed_tariff_file_whole_or_not_at_all(
+    tmp_path: Path, installed_plugins: None
+) -> None:
     file = tmp_path / "tariffs.toml"
     file.write_text('[[tariff]]\nname = "old"\n')
-    settings = Billing.Settings(file="tariffs.toml")
-    billing = Billing(settings, FakeCsms(tmp_path).csms)
-    file.write_text('[[tariff]]\nname = "new"\nper_kwh = "x"\n')
-    with pytest.raises(SiteFileError, match="a number is wanted"):
-        billing.prepare_reload(settings)
-    file.write_text('[[tariff]]\nname = "new"\n')
-    take_over = billing.prepare_reload(settings)
-    assert chosen(billing) == "old"
-    take_over()
-    assert chosen(billing) == "new"
+    site = '[plugins]\nenabled = ["billing"]\n[plugins.billing]\nfile = "tariffs.toml"\n'
+    async with running_csms(tmp_path, site=site) as csms:
+
+        def now() -> tuple[Any, str]:
+            (one,) = csms.house.plugins.loaded
+            return one.instance, chosen(one.instance)
+
+        first = now()
+        assert (await csms.house.reload()).changed == ()
+        assert now() == first == (first[0], "old")
+        file.write_text('[[tariff]]\nname = "new"\nper_kwh = "x"\n')
+        with pytest.raises(SiteFileError, match="a number is wanted"):
+            await csms.house.reload()
+        assert now() == first
+        file.write_text('[[tariff]]\nname = "new"\n')
+        await csms.house.reload()
+        assert now()[1] == "new"
