@@ -132,14 +132,10 @@ def _amount(value: Decimal) -> Decimal:
     return value
 
 
-def series_name(text: str) -> str:
-    """The name of a series of numbers with its places; raises Unfit in plain words."""
-    try:
-        made = text.format(site="s", station="s", year=2026, month=1)
-    except (KeyError, IndexError, ValueError, AttributeError):
-        raise Unfit("a series may have {site}, {station}, {year} and {month}", 'for example "{site}-{year}"') from None
-    if not re.fullmatch(r"[A-Za-z0-9._/-]{1,60}", made):
-        raise Unfit("series is written with letters, digits and . _ / -", 'for example "{site}-{year}"')
+def _series(text: str) -> str:
+    if not re.fullmatch(r"(?:[A-Za-z0-9._/-]|\{(?:site|station|year|month)\}){1,60}", text):
+        cure = 'for example "{site}-{year}"; also {station} and {month}'
+        raise Unfit("a series of letters, digits and . _ / - is wanted, with places in braces", cure)
     return text
 
 
@@ -159,7 +155,8 @@ Endpoint = Annotated[str, BeforeValidator(_endpoint)]
 UrlPath = Annotated[str, BeforeValidator(_url_path)]
 ApiToken = Annotated[str, BeforeValidator(_long_enough)]
 Amount = Annotated[Decimal, AfterValidator(_amount)]
-SeriesName = Annotated[str, AfterValidator(series_name)]
+SeriesName = Annotated[str, AfterValidator(_series)]
+SeriesNameOrNone = Annotated[str, AfterValidator(lambda text: text and _series(text))]
 Filled = Annotated[str, AfterValidator(_filled)]
 Names = Annotated[tuple[str, ...], AfterValidator(_once_each)]
 MessageBytes = Annotated[int, Field(ge=1024, le=16777216)]

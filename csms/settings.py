@@ -24,12 +24,12 @@ from csms.setting_types import (
     OneOrMore,
     SecondOrMore,
     SeriesName,
+    SeriesNameOrNone,
     TenthOrMore,
     TimeZone,
     Unfit,
     UrlPath,
     parse_duration,
-    series_name,
 )
 
 __all__ = [
@@ -214,7 +214,7 @@ class Bills:
     """``[bills]``: how bills are numbered and delivered, who sends them, and whether drivers see costs. Prices are the plugin billing's."""
 
     series: SeriesName = "{site}-{year}"
-    credit_series: str = ""
+    credit_series: SeriesNameOrNone = ""
     seller: tuple[str, ...] = ()
     running_cost: Literal["off", "shown", "all"] = "off"
     cost_interval: SecondOrMore = timedelta(seconds=30)
@@ -222,11 +222,6 @@ class Bills:
     delivery_retry: SecondOrMore = timedelta(seconds=10)
     delivery_retry_most: SecondOrMore = timedelta(hours=1)
     delivery_attempts: Count = 20
-
-    def __post_init__(self) -> None:
-        """Raises ValueError in plain words."""
-        if self.credit_series:
-            series_name(self.credit_series)
 
 
 @dataclass(frozen=True)
