@@ -6,6 +6,7 @@ A plugin is a class with an optional nested frozen dataclass ``Settings``, built
 
 from __future__ import annotations
 
+from csms.certificates import Authority, CertificateFault, check_chain, read_chain, read_csr
 from csms.config import (
     Amount,
     ChannelSettings,
@@ -74,6 +75,25 @@ from csms.model.billing import (
     TariffQuestion,
     TaxLine,
 )
+from csms.model.certificates import (
+    CertificateInstalled,
+    CertificateSigned,
+    CertificateStatusAnswer,
+    CertificateUse,
+    ContractCheck,
+    ContractQuestion,
+    ContractStatus,
+    DeleteCertificate,
+    EvCertificateAnswer,
+    GetCertificateStatus,
+    GetEvCertificate,
+    GetInstalledCertificateIds,
+    InstallCertificate,
+    InstalledUse,
+    InstallUse,
+    SignedCertificate,
+    SigningRequest,
+)
 from csms.model.commands import (
     CommandAnswer,
     CommandClosed,
@@ -87,6 +107,7 @@ from csms.model.data_transfer import DataTransfer
 from csms.model.metering import MeterValue, MeterValuesReceived, Reading, SampledValue
 from csms.model.monitoring import AlertGap, AlertReceived, EventData, Notice, NoticeReceived
 from csms.model.notifications import DeliveryFailed, Notification, NotificationUndelivered, NotifyFailed
+from csms.model.ocsp import CertificateHash, OcspData
 from csms.model.provisioning import (
     BootDecision,
     BootNotification,
@@ -103,6 +124,8 @@ from csms.model.provisioning import (
     VariableValue,
 )
 from csms.model.reloading import SiteNotReloaded, SiteReloaded
+from csms.model.security import SecurityEvent, SecurityEventRaised, SecurityProfile
+from csms.model.security_commands import SetNetworkProfile, SetPassword
 from csms.model.sites import SiteScope, Window
 from csms.model.station import (
     Admission,
@@ -130,6 +153,7 @@ from csms.model.transactions import (
     TransactionStarted,
     TransactionUpdated,
 )
+from csms.outgoing import Fetched, OutgoingFault
 
 __all__ = [
     "Action",
@@ -139,6 +163,7 @@ __all__ = [
     "AlertGap",
     "AlertReceived",
     "Amount",
+    "Authority",
     "Authorization",
     "AuthorizationRequest",
     "AuthorizationStatus",
@@ -154,6 +179,12 @@ __all__ = [
     "BootNotification",
     "BootStatus",
     "CallReceived",
+    "CertificateFault",
+    "CertificateHash",
+    "CertificateInstalled",
+    "CertificateSigned",
+    "CertificateStatusAnswer",
+    "CertificateUse",
     "ChangeAvailability",
     "Channel",
     "ChannelRegistry",
@@ -169,18 +200,30 @@ __all__ = [
     "ConnectorRecord",
     "ConnectorStatus",
     "Consumption",
+    "ContractCheck",
+    "ContractQuestion",
+    "ContractStatus",
     "Csms",
     "DataTransfer",
+    "DeleteCertificate",
     "DeliveryFailed",
     "Duration",
+    "EvCertificateAnswer",
     "EventData",
     "EventRegistry",
     "EventType",
+    "Fetched",
     "GetBaseReport",
+    "GetCertificateStatus",
+    "GetEvCertificate",
+    "GetInstalledCertificateIds",
     "GetTransactionStatus",
     "GetVariables",
     "Handshake",
     "IdToken",
+    "InstallCertificate",
+    "InstallUse",
+    "InstalledUse",
     "MeterPoint",
     "MeterValue",
     "MeterValuesReceived",
@@ -191,6 +234,8 @@ __all__ = [
     "NotificationUndelivered",
     "Notifier",
     "NotifyFailed",
+    "OcspData",
+    "OutgoingFault",
     "PluginFailed",
     "Positions",
     "PresetRegistry",
@@ -211,8 +256,15 @@ __all__ = [
     "ResetWhen",
     "RetryPlan",
     "SampledValue",
+    "SecurityEvent",
+    "SecurityEventRaised",
+    "SecurityProfile",
+    "SetNetworkProfile",
+    "SetPassword",
     "SetVariables",
+    "SignedCertificate",
     "SignedReadings",
+    "SigningRequest",
     "SiteFileError",
     "SiteNotReloaded",
     "SiteReloaded",
@@ -246,8 +298,11 @@ __all__ = [
     "VariableValue",
     "WebRegistry",
     "Window",
+    "check_chain",
     "hookimpl",
     "key_text",
     "parsed",
+    "read_chain",
+    "read_csr",
     "read_toml",
 ]

@@ -191,10 +191,12 @@ class Authority:
         chain = self._signed(subject, key.public_key(), start, days, ExtendedKeyUsageOID.SERVER_AUTH, alternative)
         return chain, _key_pem(key)
 
-    def station(self, name: str, kind: str, days: int, at: datetime | None = None) -> tuple[str, str]:
-        """Chain and key of a station, in PEM."""
+    def station(
+        self, name: str, kind: str, days: int, at: datetime | None = None, *, organization: str = ""
+    ) -> tuple[str, str]:
+        """Chain and key of a station, in PEM; the organization is the CA's unless another is given."""
         key = new_key(kind)
-        subject = _subject(name, _name(self.certificate.subject, NameOID.ORGANIZATION_NAME))
+        subject = _subject(name, organization or _name(self.certificate.subject, NameOID.ORGANIZATION_NAME))
         start = at or datetime.now(UTC)
         return self._signed(subject, key.public_key(), start, days, ExtendedKeyUsageOID.CLIENT_AUTH), _key_pem(key)
 

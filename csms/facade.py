@@ -25,6 +25,7 @@ from csms.model.notifications import Notification
 from csms.model.sites import SiteScope
 from csms.model.station import StationRecord, StationRef
 from csms.model.transactions import Transaction
+from csms.outgoing import Fetched
 from csms.settings import ChannelSettings
 
 S = TypeVar("S", bound=ChannelSettings)
@@ -103,13 +104,28 @@ class Notifier(Protocol):
     ) -> bool: ...
 
 
+class Fetch(Protocol):
+    """Gets a URL, or posts a body to it, within bounds of size and time; raises OutgoingFault. Redirects stay on their host."""
+
+    async def __call__(
+        self,
+        url: str,
+        *,
+        body: bytes | None = None,
+        content_type: str = "",
+        max_bytes: int = 65536,
+        timeout_s: float = 10.0,
+    ) -> Fetched: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Csms:
     """The facade. ``now`` is aware UTC; ``clock`` is for timers only; ``folder`` is where relative paths of the site file start.
 
     ``sites`` are the server's own site and then all others, ``site_of`` is that of a station (its identity); an instance of a plugin that is for
     one site has that site's ``site`` and ``timezone``. ``notify`` tells people something, ``channels`` are the kinds of the channels there are, by
-    name; ``agent`` makes HTTP requests, and ``dial`` gives the endpoint of a Twisted description such as ``tcp:host=mail.example.org:port=587``.
+    name; ``agent`` makes HTTP requests, ``fetch`` asks a public host that somebody else named (a station, a certificate), ``fetch_own`` one that the site file names,
+    and ``dial`` gives the endpoint of a Twisted description such as ``tcp:host=mail.example.org:port=587``.
 
     ``keep`` and ``kept`` store small texts of the plugin that outlive a restart; ``take`` stores a text only if the key is new and says
     whether it was (single use, once-only). ``keep_all`` stores and forgets (None) many in one transaction; ``kept_under`` finds all whose
@@ -150,6 +166,8 @@ class Csms:
     sites: Callable[[], Sequence[SiteScope]]
     site_of: Callable[[str], SiteScope]
     agent: IAgent
+    fetch: Fetch
+    fetch_own: Fetch
     dial: Callable[[str], IStreamClientEndpoint]
 
     def later(self, seconds: float, call: Callable[[], Awaitable[Any] | None]) -> IDelayedCall:

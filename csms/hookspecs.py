@@ -23,6 +23,16 @@ from csms.model.billing import (
     TariffChoice,
     TariffQuestion,
 )
+from csms.model.certificates import (
+    CertificateStatusAnswer,
+    ContractCheck,
+    ContractQuestion,
+    EvCertificateAnswer,
+    GetCertificateStatus,
+    GetEvCertificate,
+    SignedCertificate,
+    SigningRequest,
+)
 from csms.model.commands import CommandFailure, RetryPlan
 from csms.model.provisioning import BootDecision, BootNotification, Reset, ResetPlan
 from csms.model.station import AdmitDecision, Handshake, StationRef
@@ -57,6 +67,10 @@ DECISIONS = (
     "verify_readings",
     "deliver_bill",
     "answer_call",
+    "sign_certificate",
+    "check_contract",
+    "certificate_status",
+    "ev_certificate",
     "answer_question",
 )
 NEWS = ("on_event",)
@@ -124,6 +138,22 @@ class CsmsHooks:
     @hookspec
     def answer_question(self, name: str, question: object) -> Maybe[Mapping[str, object]]:
         """Answer a plugin's own question, such as one that flow rules decide. Default: whatever the plugin that asks does without an answer."""
+
+    @hookspec
+    def sign_certificate(self, request: SigningRequest) -> Maybe[SignedCertificate]:
+        """Sign a station's certificate request. Default: requests are rejected."""
+
+    @hookspec
+    def check_contract(self, contract: ContractQuestion) -> Maybe[ContractCheck]:
+        """May a car's contract certificate be believed? Default: no, and the token is Invalid. Asked before ``authorize``."""
+
+    @hookspec
+    def certificate_status(self, station: StationRef, request: GetCertificateStatus) -> Maybe[CertificateStatusAnswer]:
+        """Fetch an OCSP response for a station. Default: Failed."""
+
+    @hookspec
+    def ev_certificate(self, station: StationRef, request: GetEvCertificate) -> Maybe[EvCertificateAnswer]:
+        """Fetch a contract certificate for a car (ISO 15118). Default: Failed."""
 
     @hookspec
     def on_event(self, event: object) -> Awaitable[None] | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
+from ipaddress import ip_network
 from typing import Any
 
 from twisted.internet import defer, task
@@ -15,6 +16,7 @@ from twisted.logger import Logger
 from csms.blocks.authorization import AuthorizationBlock
 from csms.blocks.availability import Availability
 from csms.blocks.bookkeeping import BillRules, Bookkeeping
+from csms.blocks.certificates import CertificatePolicy, Certificates
 from csms.blocks.commands import Commands
 from csms.blocks.deliveries import DeliveryRules
 from csms.blocks.evidence import EvidenceBlock, EvseRules
@@ -38,6 +40,7 @@ from csms.hooks import Hooks
 from csms.model.authorization import Authorize, IdToken, TokenRecord
 from csms.model.availability import ConnectorRecord, StatusNotification
 from csms.model.billing import Bill
+from csms.model.certificates import GetCertificateStatus, GetEvCertificate, SignCertificate
 from csms.model.commands import CommandRecord
 from csms.model.data_transfer import DataTransfer
 from csms.model.metering import MeterValue, MeterValues
@@ -54,7 +57,7 @@ from csms.ocpp.strict_json import loads
 from csms.ocpp.v16 import DIALECT as V16
 from csms.ocpp.v201 import DIALECT as V201
 from csms.ocpp.v201.transactions import decode_status
-from csms.outgoing import dialled, http_agent
+from csms.outgoing import Fetcher, Reach, dialled, http_agent
 from csms.plugins import PluginHost
 from csms.redaction import without_secrets
 from csms.running import run_guarded
@@ -138,8 +141,11 @@ class House:
         self.reactor = reactor
         self.now = now
         self.metrics = Metrics()
-        self.agent = http_agent(reactor)
         self._site_of: dict[str, SiteScope] = {}
+        allowed = tuple(ip_network(one) for one in site.outgoing.allow)
+        self.agent = http_agent(reactor, Reach(allowed, private=True))
+        self.fetch_own = Fetcher(reactor, self.agent)
+        self.fetch = Fetcher(reactor, http_agent(reactor, Reach(allowed)))
         self.hooks = Hooks(reactor, site.plugins.timeout.total_seconds(), self.metrics.plugin_fault)
         self.store = store or Store(site.database_file, reactor, committed=self.metrics.commit)
         self.switchboard = Switchboard(self.store, now)
@@ -155,6 +161,16 @@ class House:
         )
         sentry = Sentry(reactor, _try_limits(site))
         self.security = Security(self.hooks, self.store, sentry, _door_policy(site), now, self.tell)
+        self.certificates = Certificates(
+            self.hooks,
+            self.store,
+            self.switchboard,
+            self.security,
+            CertificatePolicy(organization=site.tls.organization),
+            reactor,
+            now,
+            self.tell,
+        )
         self.keys = StationKeys(self.store, self.switchboard, self.security, now)
         self.provisioning = Provisioning(
             self.hooks, self.store, self.switchboard, _boot_policy(site), now, open=site.open
@@ -205,12 +221,16 @@ class House:
             Notice: self.monitoring.notice,
             DataTransfer: self.monitoring.data_transfer,
             SecurityEventNotification: self.security.notified,
+            SignCertificate: self.certificates.sign,
+            GetCertificateStatus: self.certificates.status,
+            GetEvCertificate: self.certificates.ev_certificate,
         }
 
     def tell(self, event: object) -> None:
         """News, first to the blocks that act on it, then to the plugins."""
         self.commands.on_event(event)
         self.keys.on_event(event, self.commands.send)
+        self.certificates.on_event(event, self.commands.send)
         self.availability.on_event(event)
         self.presence.on_event(event)
         self.healer.on_event(event)
@@ -269,6 +289,8 @@ class House:
             sites=self.sites,
             site_of=self.site_of,
             agent=self.agent,
+            fetch=self.fetch,
+            fetch_own=self.fetch_own,
             dial=partial(dialled, self.reactor),
         )
 
@@ -397,6 +419,7 @@ class House:
         await self.commands.recover()
         await self.plugins.start()
         self.notifications.start()
+        self.certificates.start(self.commands.send)
         self.presence.start()
         self.billing.start()
         self.healer.start()
@@ -411,6 +434,7 @@ class House:
         for station in self.switchboard.stations():
             station.drop(SHUTDOWN)
         await _until(lambda: self.switchboard.count == 0, GOODBYE_S, self.reactor)
+        self.certificates.stop()
         self.billing.stop()
         self.healer.stop()
         if self._pruning.running:

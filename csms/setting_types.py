@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from ipaddress import ip_network
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -150,6 +151,18 @@ Duration = Annotated[
 ]
 TenthOrMore = Annotated[Duration, AfterValidator(_at_least("100ms"))]
 SecondOrMore = Annotated[Duration, AfterValidator(_at_least("1s"))]
+
+
+def _network(text: Any) -> str:
+    try:
+        if not isinstance(text, str):
+            raise ValueError
+        return str(ip_network(text))
+    except ValueError:
+        raise Unfit("a network is wanted", 'for example "10.0.0.0/8" or "192.0.2.7/32"') from None
+
+
+Network = Annotated[str, BeforeValidator(_network)]
 TimeZone = Annotated[str, BeforeValidator(time_zone)]
 Endpoint = Annotated[str, BeforeValidator(_endpoint)]
 UrlPath = Annotated[str, BeforeValidator(_url_path)]

@@ -20,6 +20,7 @@ from csms.setting_types import (
     KiloWatts,
     MessageBytes,
     Names,
+    Network,
     OnceEach,
     OneOrMore,
     SecondOrMore,
@@ -128,6 +129,13 @@ class Server:
 
     def __post_init__(self) -> None:
         check_listener(self.listen, self.profiles)
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """``[outgoing]``: private networks that the CSMS may reach when a station or a certificate names a host in them."""
+
+    allow: tuple[Network, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -261,6 +269,7 @@ class Site:
     site: SiteInfo = field(default_factory=SiteInfo)
     server: Server = field(default_factory=Server)
     tls: Tls = field(default_factory=Tls)
+    outgoing: Outgoing = field(default_factory=Outgoing)
     api: Api = field(default_factory=Api)
     database: Database = field(default_factory=Database)
     stations: Stations = field(default_factory=Stations)
@@ -303,6 +312,7 @@ TABLES: Mapping[str, type] = {
     "server": Server,
     "api": Api,
     "tls": Tls,
+    "outgoing": Outgoing,
     "database": Database,
     "stations": Stations,
     "bills": Bills,

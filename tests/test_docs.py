@@ -29,12 +29,21 @@ from csms.api import (
     BillStatus,
     BootDecision,
     BootNotification,
+    CertificateHash,
+    CertificateStatusAnswer,
+    CertificateUse,
     CommandFailure,
     CommandState,
     ConditionRegistry,
+    ContractCheck,
+    ContractQuestion,
+    EvCertificateAnswer,
     EventRegistry,
+    GetCertificateStatus,
+    GetEvCertificate,
     Handshake,
     IdToken,
+    OcspData,
     PresetRegistry,
     Price,
     QuestionRegistry,
@@ -42,7 +51,9 @@ from csms.api import (
     Reset,
     ResetPlan,
     RetryPlan,
+    SignedCertificate,
     SignedReadings,
+    SigningRequest,
     StationRef,
     StatusCheckPlan,
     StatusSilence,
@@ -83,6 +94,19 @@ ANSWERS: dict[str, tuple[dict[str, Any], type]] = {
     "answer_question": ({"name": "parking.which_lane", "question": CS1}, dict),
     "verify_readings": ({"question": SignedReadings(CS1, CHARGE, ())}, ReadingVerdicts),
     "deliver_bill": ({"delivery": BillDelivery("main-2026-000001", 1, BILL)}, BillDelivered),
+    "sign_certificate": (
+        {"request": SigningRequest(CS1, CertificateUse.CHARGING_STATION, "", "CS1", "", NOON)},
+        SignedCertificate,
+    ),
+    "check_contract": (
+        {"contract": ContractQuestion(CS1, IdToken("DE-XYZ-1", "eMAID"), NOON, None, ())},
+        ContractCheck,
+    ),
+    "certificate_status": (
+        {"station": CS1, "request": GetCertificateStatus(OcspData(CertificateHash("SHA256", "", "", "1")))},
+        CertificateStatusAnswer,
+    ),
+    "ev_certificate": ({"station": CS1, "request": GetEvCertificate("urn", "gAE=")}, EvCertificateAnswer),
     "answer_call": ({"station": CS1, "action": "DataTransfer", "payload": {"vendorId": "com.acme"}}, dict),
 }
 """For each decision: a question on which the example in the docs has an opinion, and the type of its answer."""
@@ -179,7 +203,11 @@ def test_every_promised_name_is_there_and_documented(name: str) -> None:
 
 def test_every_documented_name_is_promised() -> None:
     cells = [line.split("|")[1] for line in API.splitlines() if line.startswith("| `")]
-    words = {word for cell in cells for word in re.findall(r"`([A-Z]\w+|hookimpl|key_text|parsed|read_toml)`", cell)}
+    words = {
+        word
+        for cell in cells
+        for word in re.findall(r"`([A-Z]\w+|check_chain|hookimpl|key_text|parsed|read_chain|read_csr|read_toml)`", cell)
+    }
     assert words == set(csms.api.__all__)
     assert list(csms.api.__all__) == sorted(csms.api.__all__)
 

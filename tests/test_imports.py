@@ -20,12 +20,13 @@ FOLDERS = {"csms": "csms", "csms_plugins": "plugins", "twisted.plugins": "twiste
 MAY: dict[str, str] = {
     "csms": "",
     "csms.addresses": "",
-    "csms.api": "csms.config csms.facade csms.hookspecs csms.model",
+    "csms.api": "csms.certificates csms.outgoing csms.config csms.facade csms.hookspecs csms.model",
     "csms.blocks": "csms.blocks csms.hooks csms.model csms.running csms.stations csms.store csms.switchboard "
     "csms.ocpp.times",
     "csms.blocks.evidence": "csms.evidence csms.model csms.store",
     "csms.blocks.deliveries": "csms.facade csms.hooks csms.model csms.running csms.store",
     "csms.blocks.pricing": "csms.blocks.evidence csms.consumption csms.hooks csms.model csms.store",
+    "csms.blocks.certificates": "csms.certificates csms.blocks csms.hooks csms.model csms.running csms.stations csms.store csms.switchboard",
     "csms.blocks.security": "csms.blocks csms.hooks csms.model csms.refusals csms.stations csms.store",
     # Which token begins a transaction and which ends it, the ledger says.
     "csms.blocks.transactions": "csms.blocks csms.ledger csms.model csms.stations csms.store",
@@ -48,7 +49,7 @@ MAY: dict[str, str] = {
     "csms.model csms.ocpp.dialect csms.refusals csms.running csms.stations csms.switchboard csms.tls",
     "csms.evidence": "csms.model",
     "csms.consumption": "csms.model",
-    "csms.facade": "csms.model csms.running csms.settings",
+    "csms.facade": "csms.model csms.outgoing csms.running csms.settings",
     "csms.frames": "",
     "csms.hooks": "csms.facade",
     "csms.hookspecs": "csms.facade csms.model",
@@ -109,8 +110,8 @@ LIBRARIES: dict[str, str] = {
     "jsonschema_rs": "csms.ocpp.schemas",
     "orjson": "csms.ocpp csms.redaction csms.store csms.web",
     "OpenSSL": "csms.tls",
-    "cryptography": "csms.certificates csms_plugins.ocmf_keys",
-    "zope": "csms.socket_care csms.tls csms.web",
+    "cryptography": "csms.certificates csms_plugins.ocmf_keys csms_plugins.plug_and_charge",
+    "zope": "csms.outgoing csms.socket_care csms.tls csms.web",
     "twisted": "csms.blocks csms.cli csms.connection csms.facade csms.hooks csms.house csms.outgoing csms.plugin_set csms.plugins "
     "csms.running csms.sim csms.socket_care csms.station_reactor csms.stations csms.store csms.switchboard csms.tap csms.testing csms.tls csms.web "
     "csms_plugins twisted.plugins",

@@ -19,6 +19,7 @@ from csms.model.authorization import (
     Purpose,
     TokenAuthorized,
 )
+from csms.model.certificates import ContractCheck, ContractQuestion, ContractStatus
 from csms.running import run_guarded
 from csms.stations import Station
 from csms.store import Store
@@ -52,9 +53,27 @@ class AuthorizationBlock:
         question = AuthorizationRequest(
             station.ref, request.id_token, received.at, Purpose.AUTHORIZE, certificate=request.certificate
         )
-        judged = await self.judge(question)
+        check = await self._check_contract(question, request)
+        if check is not None and check.status is not ContractStatus.ACCEPTED:
+            denied = Authorization(AuthorizationStatus.INVALID, reason=f"contract certificate: {check.reason}")
+            judged = self._judged(question, denied, "")
+        else:
+            judged = await self.judge(question)
         self.note(question, judged)
-        return Outcome(judged.authorization, (judged.news,) if judged.news else ())
+        answer = judged.authorization
+        if check is not None:
+            answer = replace(answer, certificate_status=check.status.value)
+        return Outcome(answer, (judged.news,) if judged.news else ())
+
+    async def _check_contract(self, question: AuthorizationRequest, request: Authorize) -> ContractCheck | None:
+        """What became of a contract certificate; None where there is none. Without a plugin that can tell, it is not believed."""
+        if request.certificate is None and not request.ocsp:
+            return None
+        contract = ContractQuestion(question.station, request.id_token, question.at, request.certificate, request.ocsp)
+        answer = await self._hooks.ask("check_contract", contract=contract)
+        if answer is None:
+            return ContractCheck(ContractStatus.NOT_AVAILABLE, "no plugin checks contract certificates")
+        return answer.value  # type: ignore[no-any-return]
 
     def note(self, request: AuthorizationRequest, judged: Judged) -> None:
         """Keep a decision that no transaction event carries; nobody waits for it."""

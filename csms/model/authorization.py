@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from csms.model.ocsp import OcspData
 from csms.model.station import StationRef
 
 
@@ -69,6 +70,8 @@ class Authorization:
     message: str = ""
     concurrent: int | None = None
     """How many transactions at once the token may have; None means one, 0 no limit."""
+    certificate_status: str = ""
+    """What became of the contract certificate; set by the core (``check_contract``), empty where there was none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,7 @@ class Authorize:
 
     id_token: IdToken
     certificate: str | None = None
+    ocsp: tuple[OcspData, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from pydantic import (
 
 from csms.model.authorization import AuthorizationStatus, ClearCache, IdToken
 from csms.model.availability import ChangeAvailability, TriggerMessage, UnlockConnector
+from csms.model.certificates import DeleteCertificate, GetInstalledCertificateIds, InstallCertificate
 from csms.model.data_transfer import DataTransfer
 from csms.model.provisioning import GetBaseReport, GetVariables, Reset, SetVariables
 from csms.model.security_commands import SetNetworkProfile, SetPassword
@@ -36,9 +37,12 @@ COMMANDS: tuple[type, ...] = (
     ChangeAvailability,
     ClearCache,
     DataTransfer,
+    DeleteCertificate,
     GetBaseReport,
+    GetInstalledCertificateIds,
     GetTransactionStatus,
     GetVariables,
+    InstallCertificate,
     RequestStartTransaction,
     RequestStopTransaction,
     Reset,

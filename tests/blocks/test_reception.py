@@ -47,7 +47,7 @@ async def test_a_known_action_nobody_handles_is_not_supported(make: Make) -> Non
     csms = await make()
     station = await csms.station("CS1")
     with pytest.raises(Refused) as refused:
-        await station.say("SignCertificate", {"csr": "x"})
+        await station.say("PublishFirmware", {"location": "x", "checksum": "y", "requestId": 1})
     assert refused.value.code == "NotSupported"
 
 

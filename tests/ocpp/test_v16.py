@@ -182,7 +182,7 @@ def test_meter_values_without_a_transaction_are_telemetry(transaction: int | Non
         RequestStopTransaction("1_0"),
         RequestStopTransaction("-1@2024-05-06T10:15:00+00:00/9"),
         ChangeAvailability(operative=True, evse=1, connector=2),
-        TriggerMessage("SignV2GCertificate"),
+        TriggerMessage("PublishFirmwareStatusNotification"),
         GetTransactionStatus("1"),
         SetVariables((VariableValue(Variable("A", "n"), "v" * 501),)),
         SetVariables((VariableValue(Variable("A", "n"), "v"), VariableValue(Variable("A", "m"), "v"))),

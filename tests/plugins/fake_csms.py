@@ -26,8 +26,10 @@ from csms.api import (
     CommandState,
     ConnectorRecord,
     Csms,
+    Fetched,
     IdToken,
     NotifyFailed,
+    OutgoingFault,
     PluginFailed,
     QuestionKind,
     SiteScope,
@@ -127,6 +129,8 @@ class FakeCsms:
         self.listened: tuple[type, ...] | None = None
         self.answers: dict[str, Callable[..., Any]] = {}
         self.notified: list[dict[str, Any]] = []
+        self.fetched: list[tuple[str, bytes | None]] = []
+        self.web: list[Fetched] = []
         self.channels: dict[str, str] = {"log": "log"}
         self.site = SiteScope("depot", timezone=timezone)
         self.other_sites: list[SiteScope] = []
@@ -163,6 +167,8 @@ class FakeCsms:
             sites=lambda: (self.site, *self.other_sites),
             site_of=lambda station: next((one for one in self.other_sites if one.has(station)), self.site),
             agent=agent,
+            fetch=self._fetch,
+            fetch_own=self._fetch,
             dial=dial,
         )
 
@@ -173,6 +179,12 @@ class FakeCsms:
         record = replace(record, error="not now") if state is CommandState.REJECTED else record
         self.read.commands[origin] = record
         return record
+
+    async def _fetch(self, url: str, *, body: bytes | None = None, content_type: str = "", **limits: Any) -> Fetched:
+        self.fetched.append((url, body))
+        if not self.web:
+            raise OutgoingFault(f"{url} was not to be asked")
+        return self.web.pop(0)
 
     async def _notify(self, channel: str, text: str, **more: Any) -> bool:
         if channel not in self.channels:

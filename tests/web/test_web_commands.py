@@ -11,8 +11,16 @@ from fake_rooms import NOW, FakeHouse
 
 from csms.model.authorization import ClearCache, IdToken
 from csms.model.availability import ChangeAvailability, TriggerMessage, UnlockConnector
+from csms.model.certificates import (
+    DeleteCertificate,
+    GetInstalledCertificateIds,
+    InstallCertificate,
+    InstalledUse,
+    InstallUse,
+)
 from csms.model.commands import CommandRecord, CommandState
 from csms.model.data_transfer import DataTransfer
+from csms.model.ocsp import CertificateHash
 from csms.model.provisioning import (
     GetBaseReport,
     GetVariables,
@@ -168,6 +176,28 @@ EXAMPLES: list[tuple[str, Any, object]] = [
         SetNetworkProfile(1, "wss://csms.example/ocpp", 2),
     ),
     ("SetPassword", {}, SetPassword()),
+    (
+        "InstallCertificate",
+        {"use": "CSMSRootCertificate", "certificate": "-----BEGIN"},
+        InstallCertificate(InstallUse.CSMS_ROOT, "-----BEGIN"),
+    ),
+    (
+        "GetInstalledCertificateIds",
+        {"uses": ["CSMSRootCertificate"]},
+        GetInstalledCertificateIds((InstalledUse.CSMS_ROOT,)),
+    ),
+    (
+        "DeleteCertificate",
+        {
+            "certificate": {
+                "algorithm": "SHA256",
+                "issuer_name_hash": "aa",
+                "issuer_key_hash": "bb",
+                "serial_number": "1",
+            }
+        },
+        DeleteCertificate(CertificateHash("SHA256", "aa", "bb", "1")),
+    ),
     (
         "SetVariables",
         {"values": [{"variable": VARIABLE, "value": "300"}]},

@@ -9,6 +9,7 @@ from csms.ocpp.errors import V16
 from csms.ocpp.v16 import (
     authorization,
     availability,
+    certificates,
     configuration,
     data_transfer,
     metering,
@@ -31,6 +32,7 @@ DIALECT = Dialect(
             **data_transfer.REQUESTS,
             **notices.REQUESTS,
             **security.REQUESTS,
+            **certificates.REQUESTS,
         }
     ),
     commands=MappingProxyType(
@@ -43,6 +45,7 @@ DIALECT = Dialect(
             **data_transfer.COMMANDS,
             **answers.COMMANDS,
             **security.COMMANDS,
+            **certificates.COMMANDS,
         }
     ),
 )

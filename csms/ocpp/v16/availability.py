@@ -11,9 +11,11 @@ from csms.model.availability import (
     TriggerMessage,
     UnlockConnector,
 )
+from csms.model.commands import CommandAnswer
 from csms.ocpp.dialect import Incoming, NotSupportedByStation, Outgoing, Payload
 from csms.ocpp.errors import V16
 from csms.ocpp.times import UNKNOWN_TIME, parse_time
+from csms.ocpp.v16 import certificates
 from csms.ocpp.v16.metering import place
 from csms.ocpp.v201.answers import decode_answer, nothing
 
@@ -39,6 +41,10 @@ TRIGGERS: Mapping[str, str] = {
     "TransactionEvent": "MeterValues",
 }
 """The 1.6 message that tells what a 2.x one would."""
+EXTENDED_TRIGGERS: Mapping[str, str] = {"SignChargingStationCertificate": "SignChargePointCertificate"}
+"""Those that the security extension added."""
+INNER_TRIGGERS = frozenset({"SignV2GCertificate", "SignCombinedCertificate"})
+"""Those of ISO 15118, inside DataTransfer."""
 
 
 def decode_status(payload: Payload) -> StatusNotification:
@@ -76,17 +82,28 @@ def _encode_unlock(command: UnlockConnector) -> tuple[str, Payload]:
 
 
 def _encode_trigger(command: TriggerMessage) -> tuple[str, Payload]:
+    connector = _connector(command.evse, command.connector)
+    if command.requested in EXTENDED_TRIGGERS:
+        asked: Payload = {"requestedMessage": EXTENDED_TRIGGERS[command.requested]}
+        return "ExtendedTriggerMessage", {**asked, "connectorId": connector} if connector else asked
+    if command.requested in INNER_TRIGGERS:
+        return certificates.wrapped("TriggerMessage", {"requestedMessage": command.requested})
     if command.requested not in TRIGGERS:
-        words = ", ".join(sorted(TRIGGERS))
+        words = ", ".join(sorted({*TRIGGERS, *EXTENDED_TRIGGERS, *INNER_TRIGGERS}))
         raise NotSupportedByStation(f"{V16} cannot be asked for {command.requested!r}, only for {words}")
     payload: Payload = {"requestedMessage": TRIGGERS[command.requested]}
-    connector = _connector(command.evse, command.connector)
     return "TriggerMessage", {**payload, "connectorId": connector} if connector else payload
+
+
+def _decode_trigger(command: TriggerMessage, payload: Payload) -> CommandAnswer:
+    if command.requested in INNER_TRIGGERS:
+        return certificates.decode_wrapped("TriggerMessage")(command, payload)
+    return decode_answer(command, payload)
 
 
 REQUESTS: Mapping[str, Incoming] = {"StatusNotification": Incoming(decode_status, nothing)}
 COMMANDS: Mapping[type, Outgoing] = {
     ChangeAvailability: Outgoing(_encode_change, decode_answer),
     UnlockConnector: Outgoing(_encode_unlock, decode_answer),
-    TriggerMessage: Outgoing(_encode_trigger, decode_answer),
+    TriggerMessage: Outgoing(_encode_trigger, _decode_trigger),
 }

@@ -10,6 +10,7 @@ from csms.ocpp.v201 import (
     answers,
     authorization,
     availability,
+    certificates,
     data_transfer,
     metering,
     monitoring,
@@ -33,6 +34,7 @@ DIALECT = Dialect(
             **data_transfer.REQUESTS,
             **notices.REQUESTS,
             **security.REQUESTS,
+            **certificates.REQUESTS,
         }
     ),
     commands=MappingProxyType(
@@ -45,6 +47,7 @@ DIALECT = Dialect(
             **data_transfer.COMMANDS,
             **answers.COMMANDS,
             **security.COMMANDS,
+            **certificates.COMMANDS,
         }
     ),
 )

@@ -10,6 +10,7 @@ from csms.ocpp.dialect import Incoming, NotSupportedByStation, Outgoing, Payload
 from csms.ocpp.errors import V201
 from csms.ocpp.times import print_time
 from csms.ocpp.v201.answers import decode_answer
+from csms.ocpp.v201.certificates import decode_ocsp
 
 TOKEN_TYPES = frozenset(
     {"Central", "eMAID", "ISO14443", "ISO15693", "KeyCode", "Local", "MacAddress", "NoAuthorization"}
@@ -50,12 +51,14 @@ def encode_info(answer: Authorization) -> Payload:
 
 def decode_authorize(payload: Payload) -> Authorize:
     """The question whether a token may charge."""
-    return Authorize(decode_token(payload["idToken"]), payload.get("certificate"))
+    ocsp = tuple(decode_ocsp(one) for one in payload.get("iso15118CertificateHashData", ()))
+    return Authorize(decode_token(payload["idToken"]), payload.get("certificate"), ocsp)
 
 
 def encode_authorization(answer: Authorization) -> Payload:
     """The answer to Authorize."""
-    return {"idTokenInfo": encode_info(answer)}
+    told: Payload = {"idTokenInfo": encode_info(answer)}
+    return {**told, "certificateStatus": answer.certificate_status} if answer.certificate_status else told
 
 
 def _encode_clear_cache(command: ClearCache) -> tuple[str, Payload]:

@@ -1,0 +1,206 @@
+"""A CSMS behind real TLS sockets on loopback, and stations that dial it with the ``websockets`` library in a thread."""
+
+from __future__ import annotations
+
+import base64
+import json
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import defer
+from twisted.internet.threads import deferToThread
+from websockets.exceptions import InvalidStatus, WebSocketException
+from websockets.sync.client import ClientConnection, connect
+
+from csms.certificates import Authority, write_pair
+from csms.connection import station_factory
+from csms.tap import tls_contexts
+from csms.testing import TestCsms
+from csms.tls import wrapped
+
+HOST = "127.0.0.1"
+SITE = """\
+[server]
+profiles = [{plain}]
+failed_tries = 100
+
+[[server.listeners]]
+listen = "tcp:0"
+profiles = {tls}
+
+[tls]
+certificates = [
+  {{ chain = "tls/server-ecdsa.pem", key = "tls/server-ecdsa.key" }},
+  {{ chain = "tls/server-rsa.pem", key = "tls/server-rsa.key" }},
+]
+client_ca = "tls/stations-ca.pem"
+organization = "Example"
+ciphers = "{ciphers}"
+
+[stations]
+unknown = "{unknown}"
+"""
+
+
+def make_pki(folder: Path) -> Authority:
+    """A CA and a server's two certificates, as ``csms ca init`` makes them."""
+    authority = Authority.in_folder(folder / "tls", "Example")
+    for kind in ("ecdsa", "rsa"):
+        write_pair(folder / "tls", f"server-{kind}", *authority.server(HOST, kind, 30))
+    return authority
+
+
+def site(*, plain: int = 1, tls: str = "[2, 3]", unknown: str = "refuse", ciphers: str = "ocpp") -> str:
+    """A site with a plain listener and one with TLS."""
+    return SITE.format(plain=plain, tls=tls, unknown=unknown, ciphers=ciphers)
+
+
+@dataclass
+class Door:
+    """The listening ports of a CSMS, plain and TLS, and the PKI behind them."""
+
+    csms: TestCsms
+    folder: Path
+    authority: Authority
+    ports: list[Any] = field(default_factory=list)
+    contexts: Any = None
+
+    def open(self) -> None:
+        """Listen on both."""
+        from twisted.internet import reactor
+
+        gate = self.csms.house.gate()
+        settings = self.csms.house.site
+        for listener, contexts in zip(settings.listeners, tls_contexts(settings), strict=True):
+            factory = station_factory(gate, reactor, frozenset(listener.profiles))
+            if contexts is not None:
+                self.contexts = contexts
+                factory = wrapped(factory, contexts, reactor)
+            self.ports.append(reactor.listenTCP(0, factory, interface=HOST))  # type: ignore[attr-defined]
+
+    async def close(self) -> None:
+        """Listen no more."""
+        for port in self.ports:
+            await port.stopListening()
+
+    def number(self, *, tls: bool) -> int:
+        """The port's number."""
+        return int(self.ports[1 if tls else 0].getHost().port)
+
+    def context(self, certificate: str = "", **options: Any) -> ssl.SSLContext:
+        """A client's TLS, with the client certificate of that name in the folder."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(self.folder / "tls" / "stations-ca.pem")
+        if certificate:
+            files = self.folder / "tls" / f"{certificate}.pem", self.folder / "tls" / f"{certificate}.key"
+            context.load_cert_chain(*files)
+        for name, value in options.items():
+            setattr(context, name, value)
+        return context
+
+    async def dial(
+        self, station: str, password: bytes | str | None = None, *, tls: ssl.SSLContext | None = None, user: str = ""
+    ) -> Dialled:
+        """A connection attempt; the CSMS's clock goes on while it lasts."""
+        headers = {}
+        if password is not None:
+            secret = password.encode() if isinstance(password, str) else password
+            headers["Authorization"] = "Basic " + base64.b64encode((user or station).encode() + b":" + secret).decode()
+        scheme = "ws" if tls is None else "wss"
+        url = f"{scheme}://{HOST}:{self.number(tls=tls is not None)}/ocpp/{station}"
+
+        def attempt() -> ClientConnection:
+            opening = connect(
+                url,
+                ssl=tls,
+                subprotocols=["ocpp2.0.1"],  # type: ignore[list-item]
+                additional_headers=headers,
+                open_timeout=8,
+                compression=None,
+            )
+            return opening.__enter__()
+
+        try:
+            socket = await self.wait(attempt)
+        except InvalidStatus as refused:
+            return Dialled(self, status=refused.response.status_code)
+        except (ssl.SSLError, OSError, EOFError, WebSocketException) as fault:
+            return Dialled(self, fault=str(fault) or type(fault).__name__)
+        return Dialled(self, 101, socket=socket)
+
+    async def wait(self, work: Callable[[], Any]) -> Any:
+        """Run something that blocks in a thread, and let the CSMS's clock stand at now."""
+        working = deferToThread(work)
+        done: list[Any] = []
+        working.addBoth(done.append)
+        await self.csms.settle(lambda: bool(done))
+        while not done:
+            await self.csms.advance(0.5)
+        result = done[0]
+        if hasattr(result, "raiseException"):
+            result.raiseException()
+        return result
+
+    def expect(self, kind: str) -> list[str]:
+        """The details of the security events of one kind so far."""
+        from csms.model.security import SecurityEventRaised
+
+        return [one.event.detail for one in self.csms.told(SecurityEventRaised) if one.event.kind == kind]
+
+
+@dataclass
+class Dialled:
+    """What came of an attempt: an HTTP status (101 is open) or a TLS fault."""
+
+    door: Door
+    status: int = 0
+    fault: str = ""
+    socket: ClientConnection | None = None
+    _ids: Any = field(default_factory=lambda: count(1))
+
+    async def boots(self) -> str:
+        """BootNotification; gives the status of the answer."""
+        charging_station = {"model": "M", "vendorName": "V"}
+        answer = await self.says("BootNotification", {"reason": "PowerUp", "chargingStation": charging_station})
+        return str(answer["status"])
+
+    async def says(self, action: str, payload: dict[str, Any]) -> Any:
+        """A call and its answer."""
+        socket = self.socket
+        assert socket is not None, f"not open: {self.status} {self.fault}"
+
+        def exchange() -> Any:
+            socket.send(json.dumps([2, str(next(self._ids)), action, payload]))
+            return json.loads(socket.recv(8))[2]
+
+        return await self.door.wait(exchange)
+
+    async def hears(self) -> list[Any]:
+        """The next call of the CSMS."""
+        socket = self.socket
+        assert socket is not None
+        return list(await self.door.wait(lambda: json.loads(socket.recv(8))))
+
+    async def answers(self, call: list[Any], payload: dict[str, Any]) -> None:
+        """Answer a call."""
+        socket = self.socket
+        assert socket is not None
+        await self.door.wait(lambda: socket.send(json.dumps([3, call[1], payload])))
+
+    async def closes(self) -> None:
+        """Close, and let the CSMS notice."""
+        if self.socket is not None:
+            socket = self.socket
+            with suppress(Exception):
+                await self.door.wait(socket.close)
+            await self.door.csms.settle()
+
+
+def deferred(coroutine: Any) -> defer.Deferred[Any]:
+    """A coroutine that runs beside the test."""
+    return defer.Deferred.fromCoroutine(coroutine)
