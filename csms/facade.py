@@ -124,8 +124,8 @@ class Csms:
 
     ``sites`` are the server's own site and then all others, ``site_of`` is that of a station (its identity); an instance of a plugin that is for
     one site has that site's ``site`` and ``timezone``. ``notify`` tells people something, ``channels`` are the kinds of the channels there are, by
-    name; ``agent`` makes HTTP requests, ``fetch`` asks a public host that somebody else named (a station, a certificate), ``fetch_own`` one that the site file names,
-    and ``dial`` gives the endpoint of a Twisted description such as ``tcp:host=mail.example.org:port=587``.
+    name; ``agent`` makes HTTP requests, ``fetch`` asks a public host that somebody else named (a station, a certificate), ``fetch_own`` one that
+    the site file names, and ``dial`` gives the endpoint of a Twisted description such as ``tcp:host=mail.example.org:port=587``.
 
     ``keep`` and ``kept`` store small texts of the plugin that outlive a restart; ``take`` stores a text only if the key is new and says
     whether it was (single use, once-only). ``keep_all`` stores and forgets (None) many in one transaction; ``kept_under`` finds all whose
