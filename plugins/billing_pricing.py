@@ -57,9 +57,13 @@ def price_of(tariff: Tariff, consumption: Consumption, zone: ZoneInfo) -> Price:
 
 def too_long(consumption: Consumption) -> bool:
     """Whether a charge lasts longer than any does; pricing it would cut years into hours."""
-    times = [one.at for one in consumption.readings]
-    times += [one for one in (consumption.begin, consumption.end) if one is not None]
+    times = _times(consumption)
     return bool(times) and max(times) - min(times) > LONGEST
+
+
+def _times(consumption: Consumption) -> list[datetime]:
+    times = [one.at for one in consumption.readings]
+    return times + [one for one in (consumption.begin, consumption.end) if one is not None]
 
 
 def charges(tariff: Tariff, consumption: Consumption, zone: ZoneInfo) -> Iterator[Charge]:
@@ -79,8 +83,7 @@ def charges(tariff: Tariff, consumption: Consumption, zone: ZoneInfo) -> Iterato
 
 
 def _cuts(edges: list[int], zone: ZoneInfo, consumption: Consumption) -> list[datetime]:
-    times = [one.at for one in consumption.readings]
-    times += [one for one in (consumption.begin, consumption.end) if one is not None]
+    times = _times(consumption)
     return cuts(edges, zone, min(times), max(times)) if times else []
 
 
@@ -123,9 +126,7 @@ def settle(tariff: Tariff, parts: Iterable[Charge]) -> Price:
     sums = [(group[0].kind, sum((part.amount for part in group), Fraction(0))) for group in groups]
     taxes = _taxes(tariff, sums, limited / exact if exact else Fraction(1), unit)
     added = Decimal(0) if tariff.taxes_included else sum((tax.amount for tax in taxes), Decimal(0))
-    before = rounded(limited, unit, tariff.rounding) + added
-    total = before if tariff.round_to is None else rounded(Fraction(before), tariff.round_to, tariff.rounding)
-    total = total.quantize(unit) if tariff.round_to is None or tariff.round_to % unit == 0 else total
+    total = _total(tariff, rounded(limited, unit, tariff.rounding) + added, unit)
     rest = total - sum((line.amount for line in lines), Decimal(0)) - added
     return Price(
         tariff.currency,
@@ -136,6 +137,13 @@ def settle(tariff: Tariff, parts: Iterable[Charge]) -> Price:
         taxes_included=tariff.taxes_included,
         rounding=rest,
     )
+
+
+def _total(tariff: Tariff, amount: Decimal, unit: Decimal) -> Decimal:
+    """What is asked for: rounded to the coin that the tariff names, and written with the digits of the currency."""
+    coin = tariff.round_to or unit
+    total = rounded(Fraction(amount), coin, tariff.rounding)
+    return total if coin % unit else total.quantize(unit)
 
 
 def _line(tariff: Tariff, group: Sequence[Charge], unit: Decimal) -> BillLine:

@@ -57,6 +57,7 @@ def test_a_newcomer_sees_a_bill(office: ServerProcess, protocol: str) -> None:
         assert "ended: 5.000 kWh" in story
         assert "bill (final): 3.25 EUR" in csms(office, "tx", "show", "1")
         assert json.loads(csms(office, "tx", "list", "--json"))[0]["completeness"] == "complete"
+        the_bill_is_corrected(office)
         assert "StatusNotification" in csms(office, "station", "tail", "SIM1", "--once")
         assert "billing" in csms(office, "plugins")
         assert "DEMO" in csms(office, "tag", "list")
@@ -67,6 +68,26 @@ def test_a_newcomer_sees_a_bill(office: ServerProcess, protocol: str) -> None:
     finally:
         office.terminate()
     assert "start it with: csms run" in csms(office, "station", "list", fails=True)
+
+
+def the_bill_is_corrected(office: ServerProcess) -> None:
+    """What a bookkeeper does with the only bill there is."""
+    (first,) = json.loads(csms(office, "bill", "list", "--json"))
+    number = first["number"]
+    assert number.endswith("-000001")
+    assert "Energy: 5 kWh x 0.45 = 2.25" in csms(office, "bill", "show", number)
+    assert "is final: it is not waiting" in csms(office, "bill", "release", "1", "--reason", "r", fails=True)
+    end = str(int(first["meter_start_wh"]) + 1000)
+    corrected = csms(office, "bill", "correct", number, "--reason", "=misread", "--end-wh", end)
+    assert "-3.25 EUR" in corrected
+    assert "-000003: final, 1.45 EUR" in corrected
+    assert "corrected by" in csms(office, "bill", "show", number)
+    assert "only a final bill" in csms(office, "bill", "cancel", number, "--reason", "r", fails=True)
+    assert "0 deliveries" in csms(office, "bill", "deliver", "3")
+    csms(office, "bill", "export", "bills.csv", "--status", "final")
+    assert "'=misread" in (office.folder / "bills.csv").read_text()
+    csms(office, "bill", "receipt", "3", "receipt.html")
+    assert number in (office.folder / "receipt.html").read_text()
 
 
 def test_tokens_are_imported_and_a_bad_line_is_named(office: ServerProcess, tmp_path: Path) -> None:
