@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import pytest_twisted
-from conftest import shipped
 
 import csms.plugins
 from csms.config import SiteFileError
@@ -37,12 +36,13 @@ def installed_at(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def parking(installed_at: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def parking(installed_at: Path, installed_plugins: None, monkeypatch: pytest.MonkeyPatch) -> Any:
     """It is installed beside what comes with csms."""
     monkeypatch.syspath_prepend(str(installed_at))
     points = [point for one in distributions(path=[str(installed_at)]) for point in one.entry_points]
     found = {point.name: point for point in points if point.group == "csms"}
-    monkeypatch.setattr(csms.plugins, "installed", lambda: {**shipped(), **found})
+    others = csms.plugins.installed()
+    monkeypatch.setattr(csms.plugins, "installed", lambda: {**others, **found})
     yield found
     for name in [name for name in sys.modules if name.startswith("csms_parking")]:
         del sys.modules[name]

@@ -42,6 +42,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 
 @pytest.fixture
+def own(tmp_path: Path) -> Iterator[ServerProcess]:
+    """A server for one test alone."""
+    yield from running(tmp_path)
+
+
+@pytest.fixture
 def api(server: ServerProcess) -> Api:
     """The server's HTTP API."""
     return Api(server)

@@ -8,21 +8,11 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
-from conftest import running
 from server_process import ServerProcess, csms_bin
 from test_bad_input import booted
 
 WAIT_S = 10.0
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> Iterator[ServerProcess]:
-    """A server for one test."""
-    yield from running(tmp_path)
 
 
 def csms(server: ServerProcess, *words: str) -> tuple[int, str]:
