@@ -38,6 +38,8 @@ def rooms_for(caller: Caller | None, rooms: Rooms) -> Rooms:
         switchboard=ScopedSwitchboard(rooms, sees),
         people=closed,
         plugins=closed,
+        notifications=closed,
+        reload=closed,
     )
 
 
@@ -51,6 +53,9 @@ class Closed:
 
     def __getattr__(self, name: str) -> Any:
         raise closed_to_sites(name)
+
+    def __call__(self) -> Any:
+        raise closed_to_sites("this")
 
 
 class ScopedStore:

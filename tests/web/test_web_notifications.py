@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from api_wire import Wire
 from fake_rooms import FakeHouse
 
 from csms.model.notifications import NotificationState
+from csms.model.people import Role
 
 BODY = {"channel": "ops", "text": "hello", "level": "warn"}
 
@@ -40,3 +42,20 @@ def test_a_dead_one_is_retried_and_no_other(api: Wire, house: FakeHouse) -> None
     assert rows[1].state is NotificationState.WAITING
     for id in ("2", "x", "9" * 30):
         assert api.ask("POST", f"/api/v1/notifications/{id}/retry").status == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/api/v1/channels"),
+        ("GET", "/api/v1/notifications"),
+        ("GET", "/api/v1/notifications/1"),
+        ("POST", "/api/v1/notifications"),
+        ("POST", "/api/v1/notifications/1/retry"),
+        ("POST", "/api/v1/reload"),
+    ],
+)
+def test_callers_of_single_sites_are_kept_out(api: Wire, house: FakeHouse, method: str, path: str) -> None:
+    body = BODY if path.endswith("notifications") and method == "POST" else None
+    answer = api.ask(method, path, body, token=house.caller(Role.ADMIN, sites=("north",)))
+    assert (answer.status, answer.slug) == (403, "forbidden")
