@@ -21,6 +21,7 @@ from csms.model.station import StationRef
 from csms.ocpp.dialect import Dialect, NotSupportedByStation, Payload
 from csms.ocpp.errors import OcppError
 from csms.ocpp.rpc import Call, Failure, Garbled, Peer, Result
+from csms.ocpp.triggers import asked_for
 from csms.running import run_now
 
 INBOX_HIGH = 32
@@ -51,11 +52,15 @@ class Reply(NamedTuple):
     events: tuple[object, ...] = ()
 
 
+Before = Callable[[str], Awaitable[None]]
 Answerer = Callable[["Station", Call], Coroutine[Any, Any, Reply]]
 
 
 class Station:
-    """One connection of one station. ``fence`` grows with every connection of that station; ``accepted`` says that its boot was."""
+    """One connection of one station. ``fence`` grows with every connection of that station.
+
+    ``accepted`` says that its boot was; ``asked`` are the actions that it was asked for before that.
+    """
 
     log = Logger()
 
@@ -84,6 +89,7 @@ class Station:
         self.fence = fence
         self.peer_address = peer_address
         self.accepted = False
+        self.asked: set[str] = set()
         self.enrolling = False
         self.profile = SecurityProfile.NONE
         self.lost = False
@@ -174,22 +180,25 @@ class Station:
         action: str,
         payload: Payload,
         *,
-        before: Callable[[], Awaitable[None]] | None = None,
+        before: Before | None = None,
         timeout_s: float | None = None,
     ) -> Payload:
-        """Send one call and give its answer; ``before`` runs when its turn has come, just before it is written.
+        """Send one call and give its answer; ``before`` is given the action when its turn has come, just before it is written.
 
         Raises CommandFailed: NotConnected, Timeout, ConnectionLost, or the station's own error code.
         """
         await self._turn.acquire()
         try:
             if before is not None and not self.lost:
-                await before()
+                await before(action)
             if self.lost:
                 raise not_connected(self.id)
-            return await self._exchange(action, payload, timeout_s or self._timeout_s)
+            answer = await self._exchange(action, payload, timeout_s or self._timeout_s)
         finally:
             self._turn.release()
+        if not self.accepted and answer.get("status") == "Accepted":
+            self.asked.add(asked_for(action, payload))
+        return answer
 
     async def _exchange(self, action: str, payload: Payload, timeout_s: float) -> Payload:
         message_id = f"{self.fence}.{next(self._ids)}"
@@ -208,9 +217,7 @@ class Station:
             raise CommandFailed(CommandState.REJECTED, answer.code, text, answer.details)
         return answer.payload
 
-    async def send(
-        self, command: object, *, before: Callable[[], Awaitable[None]] | None = None, most: int | None = None
-    ) -> CommandAnswer:
+    async def send(self, command: object, *, before: Before | None = None, most: int | None = None) -> CommandAnswer:
         """Send a neutral command in this station's words, in several calls where its version or ``most`` items in a message need them."""
         try:
             outgoing = self.dialect.outgoing(command)

@@ -7,7 +7,7 @@ can be seen stays ``accepted`` until it is (``csms.blocks.effects``), or until i
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -40,7 +40,7 @@ from csms.ocpp.errors import OcppError
 from csms.ocpp.schemas import check
 from csms.redaction import redacted
 from csms.running import run_guarded
-from csms.stations import CommandFailed, Station, not_connected
+from csms.stations import Before, CommandFailed, Station, not_connected
 from csms.store import Store
 from csms.switchboard import Switchboard
 
@@ -160,9 +160,9 @@ class Commands:
         return await self._answered(station, record, command, answer, plan)
 
     async def _send(self, station: Station, record: CommandRecord, command: object) -> CommandAnswer:
-        async def mark_sent() -> None:
+        async def mark_sent(action: str) -> None:
             await self._store.commands.update(
-                record.id, state=CommandState.SENT, sent_at=self._now(), tries=record.tries + 1
+                record.id, state=CommandState.SENT, wire=action, sent_at=self._now(), tries=record.tries + 1
             )
 
         if isinstance(command, RawCall):
@@ -176,9 +176,7 @@ class Commands:
         await self._keys.answered(station.id, keys, answer)
         return answer
 
-    async def _exchange(
-        self, station: Station, command: object, before: Callable[[], Awaitable[None]]
-    ) -> CommandAnswer:
+    async def _exchange(self, station: Station, command: object, before: Before) -> CommandAnswer:
         if not isinstance(command, RawCall):
             return await station.send(command, before=before, most=await self._most_items(station, command))
         payload = await station.call(command.action, dict(command.payload), before=before)

@@ -73,7 +73,7 @@ class Reception:
         return reply
 
     async def _reply(self, station: Station, received: Received) -> Reply:
-        if not station.accepted and received.action != BOOT:
+        if not (station.accepted or received.action == BOOT or received.action in station.asked):
             text = "boot first: this station is not accepted yet"
             raise OcppError(ErrorCode.SECURITY_ERROR, text)
         if self._hooks.has("answer_call"):

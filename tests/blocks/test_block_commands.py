@@ -41,6 +41,7 @@ async def test_an_answer_is_the_effect_where_nothing_else_shows_it(make: Make) -
     station = await csms.station("CS1")
     record = await said(csms, station, TriggerMessage("Heartbeat"), {"status": "Accepted"})
     assert (record.state, record.tries, record.answer) == (CommandState.EFFECTIVE, 1, {"status": "Accepted"})
+    assert record.wire == "TriggerMessage"
     assert [event.command.id for event in csms.told(CommandClosed)] == [record.id]
 
 

@@ -285,3 +285,20 @@ async def test_a_network_profile_is_set_by_a_raw_call(stage: Any, status: str) -
     payload = {"configurationSlot": 1, "connectionData": connection}
     record = await scene.orders(RawCall("SetNetworkProfile", payload), ("SetNetworkProfile", payload), status=status)
     assert record.answer == {"status": status}
+
+
+# B02.FR.09: what a pending station was asked for is heard
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_pending_station_is_heard_where_it_was_asked(stage: Any) -> None:
+    scene = await stage(PENDING, booted=False)
+    assert (await scene.boots())["status"] == "Pending"
+    with pytest.raises(Refused):
+        await report(scene, 7, 0, OFFLINE_THRESHOLD)
+    call = ("GetBaseReport", {"requestId": 7, "reportBase": "FullInventory"})
+    await scene.orders(GetBaseReport("FullInventory", 7), call, status="Accepted")
+    await report(scene, 7, 0, OFFLINE_THRESHOLD)
+    with pytest.raises(Refused) as refused:
+        await scene.tells_status("Available")
+    assert refused.value.code == "SecurityError"
