@@ -245,7 +245,7 @@ def _token(fact: Fact | None) -> IdToken | None:
 
 def _text(at: datetime) -> str:
     """Fixed width, so that text order is time order."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds")[:26]
+    return (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(timespec="microseconds")[:26]
 
 
 def _time(text: str) -> datetime:

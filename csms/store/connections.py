@@ -38,6 +38,8 @@ class WritingConnection(sqlite3.Connection):
         super().__init__(*args, **named)
         self.fences: dict[str, int] = {}
         """The newest fence of stations."""
+        self.transactions: dict[tuple[str, str], Any] = {}
+        """Of transactions that go on, by station and id on the wire: row and evidence (``csms.store.recording``)."""
         self._version = 0
 
     def begin(self) -> None:
@@ -57,6 +59,7 @@ class WritingConnection(sqlite3.Connection):
     def forget(self) -> None:
         """Drop all that is remembered."""
         self.fences.clear()
+        self.transactions.clear()
 
 
 def writing(file: Path, synchronous: Synchronous) -> WritingConnection:

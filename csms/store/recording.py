@@ -5,11 +5,11 @@ Everything here runs in the writer's thread, inside the commit that the station'
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
+from peewee import SQL
 
 from csms.ledger import Evidence, Variant, absorb, fold, gaps, stops, wants
 from csms.model.authorization import Decision, IdToken
@@ -19,6 +19,7 @@ from csms.store.connections import WritingConnection
 from csms.store.decisions import group_text, said
 from csms.store.state import BY_START, BY_WIRE_ID, GET, Decode, Kept, StoredEvent, stored_events
 from csms.store.statements import ONE, Q, compiled, insertion, once
+from csms.store.tables import ACTIVE
 from csms.store.tables import Transaction as Row
 from csms.store.tables import TransactionEvent as EventRow
 
@@ -26,6 +27,8 @@ NEXT_ID = 'SELECT COALESCE(MAX("id"), 0) + 1 FROM "transaction"'
 NEW = compiled(insertion(Row))
 NEW_EVENT = once(EventRow, EventRow.transaction, EventRow.key, without=("id",))
 BODY = compiled(EventRow.select(EventRow.body).where(EventRow.transaction == Q, EventRow.key == Q))
+MOST_REMEMBERED = 20_000
+NOTHING = SQL("''")
 QUERIED = ("place", "token", "started", "ended")
 """Facts of the evidence that stand in columns of their own too."""
 CHANGE = compiled(
@@ -47,11 +50,16 @@ CHANGE = compiled(
         }
     ).where(Row.id == Q)
 )
-ADD = compiled(Row.update({Row.revision: Row.revision + ONE, Row.evidence: Q, Row.heard_at: Q}).where(Row.id == Q))
+ADD = compiled(
+    Row.update({Row.revision: Row.revision + ONE, Row.evidence: Q, Row.heard_at: Q}).where(
+        Row.id == Q, Row.revision == Q, ACTIVE, Row.gave_up == NOTHING
+    )
+)
+"""Does nothing if the row is not as it is thought to be."""
+TAKE_BACK = compiled(EventRow.delete().where(EventRow.transaction == Q, EventRow.key == Q))
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(NamedTuple):
     """What became of an event: ``new`` is False for a repeat; ``one_more_start`` if the transaction had another Started before.
 
     ``wire_id`` is the transaction's id on the wire, ``revision`` counts its events. ``wants``: something is missing now; ``differs``: the event's
@@ -84,8 +92,7 @@ class Recorded:
         return self.kept.state()
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """An event as it came, with what was decided on its token."""
 
     station: str
@@ -115,6 +122,9 @@ class Arrival:
 
 def keep(connection: WritingConnection, arrival: Arrival, row: tuple[object, ...], decode: Decode) -> Recorded:
     """Keep an event; a repeat changes nothing, another content under a known key is kept beside the first."""
+    recorded = _added(connection, arrival, row)
+    if recorded is not None:
+        return recorded
     kept = row_for(connection, arrival)
     key = arrival.event.key
     if connection.execute(NEW_EVENT, (kept.id, key, *row)).rowcount == 1:
@@ -127,6 +137,37 @@ def keep(connection: WritingConnection, arrival: Arrival, row: tuple[object, ...
         return Recorded(False, kept)
     now = refolded(connection, kept, decode, arrival.received_at)
     return Recorded(False, now, wants=wants(orjson.loads(now.evidence)), differs=True, changed=True)
+
+
+def _added(connection: WritingConnection, arrival: Arrival, row: tuple[object, ...]) -> Recorded | None:
+    """The short way for one more event of a transaction that goes on and is remembered; None, and nothing is done, where the long way is due."""
+    event = arrival.event
+    name = (arrival.station, event.transaction)
+    known = connection.transactions.get(name)
+    if known is None or event.type is not EventType.UPDATED or event.id_token is not None:
+        return None
+    kept, before = known
+    evidence = absorb(before, event)
+    if wants(evidence) or evidence.get("place") != before.get("place"):
+        return None
+    if connection.execute(NEW_EVENT, (kept.id, event.key, *row)).rowcount == 0:
+        return None
+    text, heard = orjson.dumps(evidence).decode(), micros(arrival.received_at)
+    if connection.execute(ADD, (text, heard, kept.id, kept.revision)).rowcount == 0:
+        connection.transactions.pop(name)
+        connection.execute(TAKE_BACK, (kept.id, event.key))
+        return None
+    now = kept._replace(evidence=text, revision=kept.revision + 1, heard_at=heard)
+    connection.transactions[name] = (now, evidence)
+    return Recorded(True, now)
+
+
+def _remember(connection: WritingConnection, name: tuple[str, str], kept: Kept, evidence: Evidence) -> None:
+    """A transaction that goes on and lacks nothing: its next event will most likely change nothing else."""
+    if len(connection.transactions) >= MOST_REMEMBERED:
+        connection.transactions.clear()
+    if kept.active and not kept.gave_up and not wants(evidence):
+        connection.transactions[name] = (kept, evidence)
 
 
 def _plain(body: bytes) -> bytes:
@@ -166,15 +207,16 @@ def _absorbed(connection: WritingConnection, kept: Kept, arrival: Arrival) -> Re
     evidence = absorb(before, event)
     text = orjson.dumps(evidence).decode()
     heard = micros(arrival.received_at)
-    now = replace(kept, evidence=text, revision=kept.revision + 1, heard_at=heard)
+    now = kept._replace(evidence=text, revision=kept.revision + 1, heard_at=heard)
     lacks = len(evidence.get("seqs", ())) > 1 or wants(evidence)
     if not kept.gave_up and kept.active and lacks == wants(before) and _same(evidence, before):
-        connection.execute(ADD, (text, heard, kept.id))
+        connection.execute(ADD, (text, heard, kept.id, kept.revision))
+        _remember(connection, (arrival.station, event.transaction), now, evidence)
         return Recorded(True, now, wants=lacks)
     if evidence.get("token") != before.get("token"):
-        now = replace(now, **_deciding(arrival.decision))
+        now = now._replace(**_deciding(arrival.decision))
     if kept.gave_up and _expects_again(kept, before, evidence):
-        now = replace(now, gave_up="")
+        now = now._replace(gave_up="")
     now = _written(connection, now, evidence)
     more = event.type is EventType.STARTED and "started" in before
     return Recorded(True, now, more, wants=lacks, changed=True)
@@ -200,7 +242,7 @@ def _expects_again(kept: Kept, before: Evidence, after: Evidence) -> bool:
 def _written(connection: WritingConnection, now: Kept, evidence: Evidence) -> Kept:
     """Write a whole row; what the CSMS has given up on stays given up."""
     over = "ended" in evidence or (bool(now.gave_up) and not now.active)
-    now = replace(now, active=int(not over))
+    now = now._replace(active=int(not over))
     state = now.state()
     token: IdToken | None = state.id_token
     connection.execute(
@@ -230,8 +272,7 @@ def refolded(connection: WritingConnection, kept: Kept, decode: Decode, heard_at
     stored = stored_events(connection, kept.id)
     variants = [variant(one, decode) for one in stored]
     evidence = fold(variants)
-    now = replace(
-        kept,
+    now = kept._replace(
         evidence=orjson.dumps(evidence).decode(),
         revision=len(stored),
         gave_up="",

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -74,9 +74,8 @@ class StoredEvent:
 Decode = Callable[[StoredEvent], TransactionEvent]
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A row as far as its state needs it."""
+class Kept(NamedTuple):
+    """A row as far as its state needs it; a tuple, for one is made with every event."""
 
     id: int
     station: str

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from functools import reduce
@@ -166,7 +165,7 @@ def _looked_around(connection: WritingConnection, recorded: Recorded, arrival: A
     if not beside and kept is recorded.kept:
         return recorded
     fresh = Kept(*connection.execute(GET, (kept.id,)).fetchone())
-    return replace(recorded, kept=fresh, beside=beside)
+    return recorded._replace(kept=fresh, beside=beside)
 
 
 def _state(row: Any) -> Transaction:
