@@ -276,7 +276,7 @@ class House:
             take=lambda key, value: notes.take(plugin, key, value, self.now()),
             ask=self._ask,
             consult=self._consult,
-            answerers=self.hooks.answerers,
+            answerers=self.plugins.answerers,
             listen=lambda kinds: self.hooks.listen(plugin, kinds),
             ocpp=Words(self.site.stations.protocols),
             actions=lambda: self.plugins.actions,

@@ -191,6 +191,10 @@ class PluginHost:
             else:
                 self.log.warn("[plugins.{table}] is not read: no enabled plugin is called so", table=table)
 
+    def answerers(self, hook: str) -> tuple[str, ...]:
+        """The plugins that answer a hook, in the order in which they are asked; of the newest set, also while it is being made."""
+        return tuple(dict.fromkeys(one.found.name for one in self._offered.loaded if hook in one.hooks))
+
     async def start(self) -> None:
         """Run every plugin's own ``start``; one that fails is passed over and said so."""
         await self._each("start", self.loaded)
