@@ -154,6 +154,7 @@ from csms.model.transactions import (
     TransactionUpdated,
 )
 from csms.outgoing import Fetched, OutgoingFault
+from csms.workbench import Rehearsal, Workbench
 
 __all__ = [
     "Action",
@@ -248,6 +249,7 @@ __all__ = [
     "Reading",
     "ReadingVerdict",
     "ReadingVerdicts",
+    "Rehearsal",
     "ReportReceived",
     "RequestStartTransaction",
     "RequestStopTransaction",
@@ -298,6 +300,7 @@ __all__ = [
     "VariableValue",
     "WebRegistry",
     "Window",
+    "Workbench",
     "check_chain",
     "hookimpl",
     "key_text",

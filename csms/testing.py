@@ -148,11 +148,14 @@ class FakeStation:
         self.send([2, id, action, payload])
         return answered
 
-    async def boot(self) -> dict[str, Any]:
+    async def boot(self, vendor: str = "V", model: str = "M", firmware: str = "") -> dict[str, Any]:
         """Boot, in the words of the version."""
+        version = {"firmwareVersion": firmware} if firmware else {}
         if self.protocol == "ocpp1.6":
-            return await self.say("BootNotification", {"chargePointVendor": "V", "chargePointModel": "M"})
-        charging_station = {"vendorName": "V", "model": "M"}
+            return await self.say(
+                "BootNotification", {"chargePointVendor": vendor, "chargePointModel": model, **version}
+            )
+        charging_station = {"vendorName": vendor, "model": model, **version}
         return await self.say("BootNotification", {"reason": "PowerUp", "chargingStation": charging_station})
 
     async def heard(self, number: int = 1) -> list[Any]:

@@ -5,7 +5,7 @@ A set of rules is taken over whole or not at all: one mistake anywhere leaves th
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -111,6 +111,11 @@ class FlowRules:
         return load(
             self.csms, scopes, rule_files(self.csms.folder, settings.files, scopes), settings.presets, self.more
         )
+
+    def use_more(self, documents: Sequence[Document]) -> None:
+        """Take over these rules beside those of the files; SiteFileError with every mistake."""
+        self.more = tuple(documents)
+        self.prepare_reload(self.settings)()
 
     def _stamped(self, settings: Settings) -> object:
         return stamp([path for path, _ in rule_files(self.csms.folder, settings.files, self.engine.scopes)])

@@ -20,7 +20,7 @@ FOLDERS = {"csms": "csms", "csms_plugins": "plugins", "twisted.plugins": "twiste
 MAY: dict[str, str] = {
     "csms": "",
     "csms.addresses": "",
-    "csms.api": "csms.certificates csms.outgoing csms.config csms.facade csms.hookspecs csms.model",
+    "csms.api": "csms.certificates csms.outgoing csms.config csms.facade csms.hookspecs csms.model csms.workbench",
     "csms.blocks": "csms.blocks csms.hooks csms.model csms.running csms.stations csms.store csms.switchboard "
     "csms.ocpp.times",
     "csms.blocks.evidence": "csms.evidence csms.model csms.store",
@@ -41,6 +41,8 @@ MAY: dict[str, str] = {
     "csms.ocpp.dialect csms.ocpp.errors csms.ocpp.rpc csms.ocpp.schemas",
     "csms.bench": "csms.bench",
     "csms.cli": "csms csms.bench csms.certificates csms.cli csms.config csms.sim.command csms.tap",
+    # Commands of plugins try things out on a whole server that is not started.
+    "csms.cli.workbench": "csms.cli.client csms.config csms.house csms.rehearsal csms.store.inline",
     # csms db works on the file itself, and reads its events as the house does.
     "csms.cli.database": "csms.config csms.house csms.store csms.tap",
     "csms.certificates": "",
@@ -66,6 +68,8 @@ MAY: dict[str, str] = {
     "csms.plugin_set": "csms.config csms.facade csms.hooks csms.hookspecs csms.site_files csms.site_routing",
     "csms.plugins": "csms.config csms.facade csms.hooks csms.plugin_set csms.running csms.site_files csms.site_routing",
     "csms.redaction": "",
+    # A house on a clock that stands still, with the test kit's stations.
+    "csms.rehearsal": "csms.config csms.facade csms.house csms.model csms.ocpp.schemas csms.store.inline csms.testing",
     "csms.refusals": "",
     "csms.running": "",
     "csms.setting_types": "",
@@ -87,6 +91,7 @@ MAY: dict[str, str] = {
     "csms.toml_positions": "",
     # The API reaches the house through its own Rooms protocols, which house fills; it knows no block, no station and no store.
     "csms.web": "csms csms.web csms.config csms.model csms.ocpp.errors csms.ocpp.schemas csms.ocpp.strict_json csms.redaction",
+    "csms.workbench": "csms.model",
     "csms_plugins": "csms.api",
     "twisted.plugins": "",
 }
@@ -105,15 +110,16 @@ LIBRARIES: dict[str, str] = {
     "jinja2": "csms.web",
     "markupsafe": "csms.web",
     "picows": "csms.bench.load",
-    "click": "csms.cli",
+    "click": "csms.cli csms_plugins.flow.commands",
     "rich": "csms.cli",
     "jsonschema_rs": "csms.ocpp.schemas",
     "orjson": "csms.ocpp csms.redaction csms.store csms.web",
     "OpenSSL": "csms.tls",
     "cryptography": "csms.certificates csms_plugins.ocmf_keys csms_plugins.plug_and_charge",
-    "zope": "csms.outgoing csms.socket_care csms.tls csms.web",
+    "zope": "csms.outgoing csms.rehearsal csms.socket_care csms.tls csms.web",
     "twisted": "csms.blocks csms.cli csms.connection csms.facade csms.hooks csms.house csms.outgoing csms.plugin_set csms.plugins "
-    "csms.running csms.sim csms.socket_care csms.station_reactor csms.stations csms.store csms.switchboard csms.tap csms.testing csms.tls csms.web "
+    "csms.rehearsal csms.running "
+    "csms.sim csms.socket_care csms.station_reactor csms.stations csms.store csms.switchboard csms.tap csms.testing csms.tls csms.web "
     "csms_plugins twisted.plugins",
 }
 """Which parts may import which library; a library that is not here may be imported by nobody."""

@@ -13,10 +13,11 @@ from csms import __version__
 from csms.cli import bills, database, operate, people, security
 from csms.cli.bench import bench
 from csms.cli.notify import notify
+from csms.cli.workbench import Commands
 from csms.config import Problem, SiteFileError, read_site, write_starter
 
 
-@click.group()
+@click.group(cls=Commands)
 @click.version_option(__version__, prog_name="csms")
 def main() -> None:
     """A Charging Station Management System for OCPP 2.0.1 and 1.6-J."""

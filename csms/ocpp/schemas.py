@@ -93,6 +93,10 @@ class Schemas:
         stem = self._request_files.get(action)
         return None if stem is None else self._read(stem)
 
+    def answer_document(self, action: str) -> dict[str, Any]:
+        """The schema of an answer as it was published; KeyError for an action that has none."""
+        return self._read(self._answer_files[action])
+
     def _read(self, stem: str) -> dict[str, Any]:
         document: dict[str, Any] = orjson.loads(
             (self._folder / f"{stem}.json").read_bytes().removeprefix(b"\xef\xbb\xbf")
@@ -229,3 +233,30 @@ def _shortened(text: str, longest: int) -> str:
 
 def _pointer(path: Iterable[str | int]) -> str:
     return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)
+
+
+def shortest_answer(protocol: str, action: str) -> dict[str, Any]:
+    """The shortest answer of a station to an action that its schema allows, accepting where there is a choice."""
+    schemas = schemas_of(protocol)
+    document = schemas.answer_document(action)
+    made = _shortest(document, document)
+    assert isinstance(made, dict)
+    return made
+
+
+def _shortest(node: Mapping[str, Any], document: Mapping[str, Any]) -> Any:
+    while "$ref" in node:
+        node = document["definitions"][node["$ref"].rpartition("/")[2]]
+    if "enum" in node:
+        return "Accepted" if "Accepted" in node["enum"] else node["enum"][0]
+    match node.get("type"):
+        case "object":
+            properties = node.get("properties", {})
+            return {name: _shortest(properties[name], document) for name in node.get("required", ())}
+        case "array":
+            return [_shortest(node["items"], document) for _ in range(node.get("minItems", 0))]
+        case "integer" | "number":
+            return node.get("minimum", 0)
+        case "boolean":
+            return False
+    return "2026-01-01T00:00:00Z" if node.get("format") == "date-time" else ""

@@ -35,6 +35,9 @@ from csms.store.writer import Writer
 class Store:
     """The database of one node. ``committed(writes, seconds)`` is told of each batch of the main file, in the reactor's thread."""
 
+    READERS: type[Readers] = Readers
+    WRITER: type[Writer] = Writer
+
     def __init__(
         self,
         file: Path | str,
@@ -48,10 +51,10 @@ class Store:
         self.messages_file = messages_file or self.file.with_name(f"{self.file.stem}-messages{self.file.suffix}")
         self._reactor = reactor
         self._sole_use = SoleUse(self.file)
-        self._readers = Readers(self.file, reactor)
-        self._log_readers = Readers(self.messages_file, reactor)
-        self._writer = Writer(lambda: writing(self.file, "FULL"), reactor, "store-write", committed)
-        self._log_writer = Writer(lambda: writing(self.messages_file, "NORMAL"), reactor, "log-write")
+        self._readers = self.READERS(self.file, reactor)
+        self._log_readers = self.READERS(self.messages_file, reactor)
+        self._writer = self.WRITER(lambda: writing(self.file, "FULL"), reactor, "store-write", committed)
+        self._log_writer = self.WRITER(lambda: writing(self.messages_file, "NORMAL"), reactor, "log-write")
         rows = (self._readers, self._writer)
         self.stations = StationRows(*rows)
         self.presence = PresenceRows(*rows, node)
@@ -79,12 +82,15 @@ class Store:
 
     async def open(self) -> None:
         """Bring the files up to date and start; nobody is connected to this node yet. Raises StoreFault or SchemaFault (InUse is one)."""
-        await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._prepare)
+        await self._in_a_thread(self._prepare)
         self._readers.open()
         self._log_readers.open()
         self._writer.start()
         self._log_writer.start()
         await self.presence.leave()
+
+    async def _in_a_thread(self, work: Callable[[], None]) -> None:
+        await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), work)
 
     def _prepare(self) -> None:
         self._sole_use.take()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -29,12 +29,15 @@ class Scopes:
     def __init__(self, csms: Csms) -> None:
         self._csms = csms
         self.windows: dict[str, Mapping[str, Any]] = {}
-        """More windows for the server's own site: those of a test."""
+        """More windows for the server's own site, and another time zone for it: those of a test; tags of stations too."""
+        self.timezone = ""
+        self.tags: dict[str, tuple[str, ...]] = {}
 
     @property
     def all(self) -> Sequence[Scope]:
         """The server's own site first."""
-        return tuple(_scope(one) for one in self._csms.sites())
+        first, *others = (_scope(one) for one in self._csms.sites())
+        return (replace(first, timezone=self.timezone or first.timezone), *others)
 
     @property
     def first(self) -> Scope:
@@ -43,7 +46,10 @@ class Scopes:
 
     def of(self, station: str) -> Scope:
         """The site of a station."""
-        return _scope(self._csms.site_of(station))
+        found = _scope(self._csms.site_of(station))
+        if self.timezone:
+            found = replace(found, timezone=self.timezone)
+        return replace(found, tags=self.tags[station]) if station in self.tags else found
 
     def covers(self, scope: str, station: str) -> bool:
         """Whether rules of a site are for a station; those of the server itself are for all."""
@@ -55,7 +61,22 @@ class Scopes:
         return {**self.first.windows, **here.windows, **self.windows}, ZoneInfo(here.timezone)
 
 
+_MADE: dict[int, tuple[Any, Scope]] = {}
+"""What was made of the facade's own objects, which live as long as a site file does."""
+MOST_MADE = 1000
+
+
 def _scope(site: Any) -> Scope:
+    kept = _MADE.get(id(site))
+    if kept is not None and kept[0] is site:
+        return kept[1]
+    if len(_MADE) >= MOST_MADE:
+        _MADE.clear()
+    _MADE[id(site)] = site, _made(site)
+    return _MADE[id(site)][1]
+
+
+def _made(site: Any) -> Scope:
     windows = {name: _table(window) for name, window in site.windows.items()}
     return Scope(site.id, site.name, site.timezone, tuple(site.tags), windows, site.file)
 

@@ -1,0 +1,81 @@
+"""What commands of plugins are given: the site of a file without its server, rehearsals of it, and the API of the server that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import click
+
+from csms.cli.client import api_of
+from csms.config import Site, read_site, site_schema
+
+GROUP = "csms.commands"
+
+
+class Bench:
+    """See ``csms.workbench.Workbench``."""
+
+    def plugin(self, site_file: Path | None, name: str, settings: Mapping[str, Any]) -> Any:
+        """A plugin built for a site with some of its settings changed; nothing is opened or started."""
+        from twisted.internet.task import Clock
+
+        from csms.house import House
+
+        house = House(_site(site_file, name, settings), Clock())
+        return next(one.instance for one in house.plugins.loaded if one.found.name == name)
+
+    def rehearse(
+        self, site_file: Path | None, name: str, settings: Mapping[str, Any], at: datetime, *, dry: bool
+    ) -> Any:
+        """A rehearsal for a plugin."""
+        from csms.rehearsal import Stage
+
+        return Stage(_site(site_file, name, settings), name, at, dry=dry)
+
+    def site_schema(self) -> Mapping[str, Any]:
+        """The JSON Schema of the site file."""
+        return site_schema()
+
+    def frames(self, log: Path) -> Sequence[tuple[str, datetime, str, str]]:
+        """Every frame of a message log in order."""
+        from csms.store.inline import frames_of
+
+        return [(one.station, one.at, one.direction, one.frame) for one in frames_of(log)]
+
+    def server(self, site_file: Path | None, method: str, path: str, body: object = None) -> Any:
+        """An answer of the running server's API."""
+        return api_of(site_file, None, None).ask(method, path, body)
+
+
+def _site(site_file: Path | None, name: str, settings: Mapping[str, Any]) -> Site:
+    """The site of a file, with other settings for a plugin, which is enabled."""
+    path = site_file or (Path("csms.toml") if Path("csms.toml").is_file() else None)
+    site = read_site(path)
+    tables = {**site.plugin_tables, name: {**site.plugin_tables.get(name, {}), **settings}}
+    enabled = site.plugins.enabled if name in site.plugins.enabled else (name, *site.plugins.enabled)
+    return replace(site, plugin_tables=tables, plugins=replace(site.plugins, enabled=enabled))
+
+
+class Commands(click.Group):
+    """The commands of csms, and behind them those of installed plugins: entry points of the group ``csms.commands``, loaded when used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names."""
+        return sorted({*super().list_commands(ctx), *(point.name for point in entry_points(group=GROUP))})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """One command; a plugin's own is given the workbench."""
+        own = super().get_command(ctx, cmd_name)
+        if own is not None:
+            return own
+        found = next((point for point in entry_points(group=GROUP) if point.name == cmd_name), None)
+        if found is None:
+            return None
+        ctx.obj = Bench()
+        command: click.Command = found.load()
+        return command
