@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Awaitable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ class CsmsService(Service):
     def __init__(self, site: Site, reactor: Any) -> None:
         self._reactor = reactor
         self._site = site
-        self.house = House(site, reactor)
+        self.house = House(with_places(site), reactor)
         self._ports: list[IListeningPort] = []
         self._watches: list[task.LoopingCall] = []
 
@@ -219,7 +220,21 @@ def makeService(options: Mapping[str, Any]) -> CsmsService:
 
 def check_site(path: Path) -> None:
     """Build everything that a site file asks for and start nothing; raises SiteFileError with every mistake."""
-    House(read_site(path), task.Clock())
+    site = with_places(read_site(path))
+    House(site, task.Clock())
+    tls_contexts(site)
+
+
+def with_places(site: Site) -> Site:
+    """The site, with a mistake noted where its database cannot be made; told with those of the plugins."""
+    folder = site.database_file.parent
+    reader = SettingsReader(site)
+    if not folder.is_dir():
+        reader.mistake(("database", "file"), f"there is no folder {folder}", f"make it: mkdir -p {folder}")
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        cure = f"run csms as the owner of {folder}, or name another place"
+        reader.mistake(("database", "file"), f"this user may not write in {folder}", cure)
+    return replace(site, problems=(*site.problems, *reader.problems))
 
 
 def run_in_foreground(site: Site) -> int:

@@ -65,3 +65,18 @@ def test_check_reads_the_settings_of_plugins_too(tmp_path: Path) -> None:
     assert answer.exit_code == 1
     (problem,) = json.loads(answer.stdout)
     assert (problem["line"], problem["key"]) == (4, "plugins.night.hours")
+
+
+def test_check_looks_where_the_database_and_the_certificates_are_to_be(tmp_path: Path) -> None:
+    file = tmp_path / "csms.toml"
+    file.write_text('[database]\nfile = "data/csms.sqlite"\n')
+    answer = CliRunner().invoke(main, ["check", str(file)])
+    assert answer.exit_code == 1
+    for said in (":2:1", f"there is no folder {tmp_path / 'data'}", f"mkdir -p {tmp_path / 'data'}"):
+        assert said in answer.output
+    (tmp_path / "data").mkdir()
+    assert CliRunner().invoke(main, ["check", str(file)]).exit_code == 0
+    file.write_text('[server]\nprofiles = [2]\n[tls]\ncertificates = [{ chain = "no.pem", key = "no.key" }]\n')
+    answer = CliRunner().invoke(main, ["check", str(file)])
+    assert answer.exit_code == 1
+    assert "no.pem" in answer.output

@@ -313,3 +313,9 @@ def test_a_wrong_arrow_between_our_parts_is_found(module: str, line: str) -> Non
 )
 def test_a_library_in_the_wrong_place_is_found(module: str, line: str) -> None:
     assert len(library_faults(tuple(arrows_of(module, line)))) == 1
+
+
+def test_test_modules_have_names_of_their_own() -> None:
+    """pytest imports tests by their bare names: two of one name end a whole run, and only a whole run."""
+    names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name not in ("conftest.py", "__init__.py")]
+    assert sorted(names) == sorted(set(names))

@@ -1,4 +1,4 @@
-"""JSON as we accept it: finite numbers, integers of 64 bits, depth at most 32, no NUL and no lone surrogates.
+"""JSON as we accept it: finite numbers, integers of 64 bits, depth at most 32, not crowded with brackets, no NUL and no lone surrogates.
 
 What is not so is refused here, at the edge, and never at commit. Cheap searches over the bytes decide whether a closer look is needed at all.
 """
@@ -13,6 +13,11 @@ from typing import Any, Final
 import orjson
 
 MAX_DEPTH: Final = 32
+CROWD: Final = 1024
+BYTES_A_BRACKET: Final = 8
+"""Above CROWD opening brackets, a text has at least so many bytes for each: the densest list that OCPP knows, of ``{"value":1}``, has twelve.
+
+A frame of nothing but brackets would cost a hundred times the time of an honest one of its size, and megabytes of memory."""
 SMALLEST: Final = -(2**63)
 LARGEST: Final = 2**63 - 1
 
@@ -35,12 +40,15 @@ def loads(text: str | bytes) -> Any:
     """The parsed value; raises NotStrictJson. Of a name given twice in one object the last value counts."""
     try:
         raw = text.encode() if isinstance(text, str) else text
+        brackets = raw.count(b"{") + raw.count(b"[")
+        if brackets > CROWD and brackets * BYTES_A_BRACKET > len(raw):
+            raise NotStrictJson("crowded with lists and objects")
         value = orjson.loads(raw)
     except UnicodeEncodeError:
         raise NotStrictJson("a lone surrogate is no character") from None
     except orjson.JSONDecodeError as wrong:
         raise NotStrictJson(str(wrong)) from None
-    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
+    if brackets > MAX_DEPTH:
         _check_depth(value)
     if b"\\" in raw and b"\\u0000" in raw:
         _check_strings(value)
