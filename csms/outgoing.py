@@ -155,10 +155,12 @@ class Fetcher:
     ) -> Fetched:
         """The answer to a GET, or to a POST of a body; raises OutgoingFault, also for one that is too long or too late."""
         work = defer.Deferred.fromCoroutine(self._fetch(url, body, content_type, max_bytes))
+
+        def late(result: object, seconds: float) -> Failure:
+            return Failure(OutgoingFault(f"no whole answer from {_shown(url)} within {seconds:g} s"))
+
         try:
-            return await work.addTimeout(timeout_s, self._clock)
-        except (defer.TimeoutError, defer.CancelledError):
-            raise OutgoingFault(f"no whole answer from {_shown(url)} within {timeout_s:g} s") from None
+            return await work.addTimeout(timeout_s, self._clock, onTimeoutCancel=late)
         except OutgoingFault:
             raise
         except Exception as fault:

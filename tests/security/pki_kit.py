@@ -73,5 +73,6 @@ class Contracts:
             revocation_time=at - timedelta(days=1) if revoked else None,
             revocation_reason=None,
         )
-        builder = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, self.root.certificate)
-        return builder.sign(signer or self.root._key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+        signer = signer or self
+        builder = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, signer.root.certificate)
+        return builder.sign(signer.root._key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
