@@ -157,7 +157,9 @@ class Fetcher:
         work = defer.Deferred.fromCoroutine(self._fetch(url, body, content_type, max_bytes))
 
         def late(result: object, seconds: float) -> Failure:
-            return Failure(OutgoingFault(f"no whole answer from {_shown(url)} within {seconds:g} s"))
+            return Failure(  # type: ignore[no-untyped-call]
+                OutgoingFault(f"no whole answer from {_shown(url)} within {seconds:g} s")
+            )
 
         try:
             return await work.addTimeout(timeout_s, self._clock, onTimeoutCancel=late)

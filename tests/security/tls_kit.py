@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet import defer
-from twisted.internet.threads import deferToThread
+from twisted.internet.threads import blockingCallFromThread, deferToThread
 from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
@@ -204,3 +204,10 @@ class Dialled:
 def deferred(coroutine: Any) -> defer.Deferred[Any]:
     """A coroutine that runs beside the test."""
     return defer.Deferred.fromCoroutine(coroutine)
+
+
+def in_reactor(work: Callable[[], Any]) -> Any:
+    """Run a coroutine in the reactor's thread, and wait for it in this one: for hypothesis, which is no coroutine."""
+    from twisted.internet import reactor
+
+    return blockingCallFromThread(reactor, lambda: deferred(work()))
