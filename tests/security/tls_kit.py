@@ -27,6 +27,7 @@ HOST = "127.0.0.1"
 SITE = """\
 [server]
 profiles = [{plain}]
+handshake_timeout = "60s"
 failed_tries = 100
 
 [[server.listeners]]
@@ -120,7 +121,7 @@ class Door:
                 ssl=tls,
                 subprotocols=["ocpp2.0.1"],  # type: ignore[list-item]
                 additional_headers=headers,
-                open_timeout=8,
+                open_timeout=60,
                 compression=None,
             )
             return opening.__enter__()
@@ -176,7 +177,7 @@ class Dialled:
 
         def exchange() -> Any:
             socket.send(json.dumps([2, str(next(self._ids)), action, payload]))
-            return json.loads(socket.recv(8))[2]
+            return json.loads(socket.recv(60))[2]
 
         return await self.door.wait(exchange)
 
@@ -184,7 +185,7 @@ class Dialled:
         """The next call of the CSMS."""
         socket = self.socket
         assert socket is not None
-        return list(await self.door.wait(lambda: json.loads(socket.recv(8))))
+        return list(await self.door.wait(lambda: json.loads(socket.recv(60))))
 
     async def answers(self, call: list[Any], payload: dict[str, Any]) -> None:
         """Answer a call."""
