@@ -82,6 +82,7 @@ async def test_tc_a_06_csms(door: Any) -> None:
     await here.csms.settle(lambda: here.expect("InvalidTLSVersion"))
     assert here.expect("InvalidTLSVersion")
     dialled = await here.dial("CS1", PASSWORD, tls=here.context(minimum_version=ssl.TLSVersion.TLSv1_3))
+    assert dialled.status == 101, dialled.fault
     assert dialled.socket.socket.version() == "TLSv1.3"
     assert await dialled.boots() == "Accepted"
     await dialled.closes()
