@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,14 @@ def test_check_looks_where_the_database_and_the_certificates_are_to_be(tmp_path:
     answer = CliRunner().invoke(main, ["check", str(file)])
     assert answer.exit_code == 1
     assert "no.pem" in answer.output
+
+
+def test_a_plugins_command_that_cannot_be_loaded_costs_nothing_but_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = [EntryPoint("lamp", "no_such_package:lamp", "csms.commands")]
+    monkeypatch.setattr("csms.cli.workbench.entry_points", lambda group: points)
+    shown = CliRunner().invoke(main, ["--help"])
+    assert shown.exit_code == 0
+    assert "(cannot be loaded)" in shown.output
+    used = CliRunner().invoke(main, ["lamp", "on", "--bright"])
+    assert used.exit_code == 1
+    assert "no_such_package:lamp cannot be loaded: ModuleNotFoundError" in used.output

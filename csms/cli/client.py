@@ -99,6 +99,12 @@ def _token(site: Site) -> str:
 
 
 def _refusal(refused: HTTPError) -> str:
+    """The server's own words; of a token it does not know, where the right one may be."""
+    if refused.code == 401:
+        return (
+            "the server does not know this token: was it started with another site file, or in another folder? "
+            "Name that one with --site, or give --token"
+        )
     try:
         problem = json.loads(refused.read())
     except ValueError:

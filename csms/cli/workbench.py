@@ -77,5 +77,18 @@ class Commands(click.Group):
         if found is None:
             return None
         ctx.obj = Bench()
-        command: click.Command = found.load()
+        try:
+            command: click.Command = found.load()
+        except Exception as fault:
+            return _broken(cmd_name, found.value, fault)
         return command
+
+
+def _broken(name: str, source: str, fault: Exception) -> click.Command:
+    """Stands in the list for a command that cannot be loaded, and says why when it is used."""
+
+    def tell(**given: object) -> None:
+        raise click.ClickException(f"the command {name} of {source} cannot be loaded: {type(fault).__name__}: {fault}")
+
+    taking_all = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+    return click.Command(name, callback=tell, context_settings=taking_all, short_help="(cannot be loaded)")
