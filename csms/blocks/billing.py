@@ -20,7 +20,7 @@ from csms.model.billing import Bill, BillChange, BillIssued, BillRefused, BillSt
 from csms.model.station import StationRef
 from csms.model.transactions import Completeness, Transaction, TransactionEnded
 from csms.running import run_guarded
-from csms.store import Issuing, Store
+from csms.store import Issuing, Store, StoreFault
 
 SWEEP_S = 10.0
 BATCH = 100
@@ -93,10 +93,12 @@ class BillingBlock:
             self._clock.callLater(0, self._sweep_guarded)
 
     async def _bill_guarded(self, transaction: Transaction, revision: int) -> None:
-        """One that cannot be billed must not keep the others waiting."""
+        """One that cannot be billed must not keep the others waiting; raises StoreFault where the whole database is unwell."""
         try:
             await self._bill(transaction, revision)
-        except Exception:
+        except Exception as fault:
+            if isinstance(fault, StoreFault) and fault.kind != "other":
+                raise
             self.log.failure("transaction {id} cannot be billed now", id=transaction.id)
 
     async def _bill(self, transaction: Transaction, revision: int) -> None:

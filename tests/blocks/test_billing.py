@@ -10,8 +10,10 @@ import pytest
 import pytest_twisted
 from block_kit import Make
 from block_words import event, start16, stop16
+from twisted.logger import capturedLogs
 
 from csms.model.billing import Bill, BillChange, BillIssued, BillKind, BillRefused, BillStatus, UnknownBill
+from csms.store import StoreFault
 
 D = Decimal
 PRICED = '[plugins]\nenabled = ["billing"]\n[plugins.billing]\ncurrency = "EUR"\nper_kwh = "0.45"\nper_start = "1.00"\n'
@@ -235,6 +237,28 @@ async def test_one_transaction_that_cannot_be_billed_keeps_no_other_waiting(make
     station = await charged(csms, event(0, "Started", wh=1000), event(1, "Ended", wh=1600))
     await charged(csms, event(0, "Started", tx="T2", wh=1600), event(1, "Ended", tx="T2", wh=1700), station=station)
     assert [one.transaction for one in issued(csms)] == [2]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_full_disk_is_one_line_in_the_log_and_bills_come_later(make: Make, monkeypatch: Any) -> None:
+    csms = await make(PRICED)
+    bills, tries = csms.house.store.bills, []
+
+    async def full(*given: object) -> list[Bill]:
+        tries.append(given)
+        raise StoreFault("disk_full")
+
+    monkeypatch.setattr(bills, "settle", full)
+    with capturedLogs() as lines:
+        station = await charged(csms, event(0, "Started", wh=0), event(1, "Ended", wh=1000))
+        await charged(csms, event(0, "Started", tx="T2", wh=1000), event(1, "Ended", tx="T2", wh=2000), station=station)
+    assert tries
+    assert {line["log_level"].name for line in lines if "disk is full" in str(line.get("why", ""))} == {"warn"}
+    assert not [line for line in lines if "log_failure" in line]
+    monkeypatch.undo()
+    await csms.advance(11)
+    await csms.settle(lambda: len(issued(csms)) == 2)
+    assert len(issued(csms)) == 2
 
 
 @pytest_twisted.ensureDeferred
