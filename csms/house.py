@@ -62,6 +62,7 @@ from csms.plugins import PluginHost
 from csms.redaction import without_secrets
 from csms.running import run_guarded
 from csms.site_changes import changes
+from csms.site_map import SiteMap
 from csms.socket_care import Limits
 from csms.store import Store, StoredEvent
 from csms.switchboard import Switchboard
@@ -70,8 +71,6 @@ from csms.web import Metrics, Rooms
 DIALECTS: Mapping[str, Dialect] = {dialect.protocol: dialect for dialect in (V201, V16)}
 LOG = Logger(namespace="csms")
 PRUNE_EVERY_S = 3600.0
-MOST_STATIONS = 100_000
-"""So many answers to which site a station belongs are remembered."""
 GOODBYE_S = 3.0
 BOTH_WAYS = frozenset({"DataTransfer"})
 """The actions that a station may send and be sent."""
@@ -141,7 +140,7 @@ class House:
         self.reactor = reactor
         self.now = now
         self.metrics = Metrics()
-        self._site_of: dict[str, SiteScope] = {}
+        self._sites = SiteMap(site)
         allowed = tuple(ip_network(one) for one in site.outgoing.allow)
         self.agent = http_agent(reactor, Reach(allowed, private=True))
         self.fetch_own = Fetcher(reactor, self.agent)
@@ -237,26 +236,15 @@ class House:
         self.billing.on_event(event)
         self.hooks.tell(event)
 
-    def sites(self) -> tuple[SiteScope, ...]:
-        """The server's own site, then all others."""
-        own = self.site.site
-        first = SiteScope(own.id, own.name, own.timezone, (), own.tags, self.site.windows, self.site.file)
-        return (first, *(one.scope for one in self.site.site_files))
-
     def site_of(self, station: str) -> SiteScope:
-        """The first site whose patterns a station's identity fits, else the server's own."""
-        found = self._site_of.get(station)
-        if found is None:
-            own, *others = self.sites()
-            found = next((one for one in others if one.has(station)), own)
-            if len(self._site_of) < MOST_STATIONS:
-                self._site_of[station] = found
-        return found
+        """The site that a station belongs to."""
+        return self._sites.of(station)
 
     def facade(self, plugin: str, site: str = "") -> Csms:
         """What one plugin is given; with a site, its instance for that site."""
         notes = self.store.notes
-        scope = next((one for one in self.sites() if one.id == site), self.sites()[0])
+        own, *others = self._sites.shown()
+        scope = next((one for one in others if one.id == site), own)
         return Csms(
             plugin=plugin,
             site=scope.id,
@@ -286,8 +274,8 @@ class House:
             presets=lambda: self.plugins.presets,
             notify=self._notifier(plugin),
             channels=self._channels,
-            sites=self.sites,
-            site_of=self.site_of,
+            sites=self._sites.shown,
+            site_of=self._sites.shown_of,
             agent=self.agent,
             fetch=self.fetch,
             fetch_own=self.fetch_own,
@@ -338,21 +326,22 @@ class House:
         await self._reloading.acquire()
         try:
             found = changes(self.site, read_site(self.site.file, folder=self.site.folder))
-            moved = await self.plugins.reload(found.live, self.facade)
+            with self._sites.offering(found.live):
+                moved = await self.plugins.reload(found.live, self.facade)
+                self._go_to(found.live)
         except SiteFileError as wrong:
             self._not_reloaded(wrong)
             raise
         finally:
             self._reloading.release()
-        self._go_to(found.live)
-        self.security.use(_door_policy(found.live))
-        self.provisioning.use(_boot_policy(found.live), open=found.live.open)
-        self.presence.offline_after = found.live.stations.offline_after
         return self._reloaded(SiteReloaded(self.now(), (*found.changed, *moved), found.needs_restart))
 
     def _go_to(self, site: Site) -> None:
         self.site = site
-        self._site_of.clear()
+        self._sites.use(site)
+        self.security.use(_door_policy(site))
+        self.provisioning.use(_boot_policy(site), open=site.open)
+        self.presence.offline_after = site.stations.offline_after
 
     def _reloaded(self, done: SiteReloaded) -> SiteReloaded:
         self.metrics.reload("done")

@@ -6,7 +6,7 @@ What is unchanged since the set before it is kept: the instances of plugins with
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib.resources.abc import Traversable
@@ -127,8 +127,8 @@ class SetBuilder:
         self._manager.add_hookspecs(hookspecs.CsmsHooks)
         self.made = PluginSet(kinds=dict(own_kinds))
         self.new: list[Loaded] = []
-        self.commits: list[tuple[Loaded, Callable[[], None]]] = []
-        """What kept plugins do when the new set is taken over."""
+        self.commits: list[tuple[Loaded, Callable[[], Iterable[str] | None]]] = []
+        """What kept plugins do when the new set is taken over; each may say in lines what is different."""
         self._failed = False
 
     def add(self, found: Found, settings: Any, site: str = "") -> None:

@@ -85,11 +85,12 @@ class PluginHost:
             self._offered = self._set
             raise
         old = [one for one in self.loaded if all(one.instance is not kept.instance for kept in builder.made.loaded)]
-        self._take_over(site, builder)
+        told = self._take_over(site, builder)
         if old:
             self._leaving += old
             self._clock.callLater(self._hooks.timeout_s, run_guarded, lambda: self._leave(old), self.log)
         return [
+            *told,
             *(f"plugin {one.name} begins" for one in builder.new),
             *(f"plugin {one.name} ends" for one in old),
         ]
@@ -155,7 +156,8 @@ class PluginHost:
                 builder.add(found, settings, one.scope.id)
         reader.problems += local.problems
 
-    def _take_over(self, site: Site, builder: SetBuilder) -> None:
+    def _take_over(self, site: Site, builder: SetBuilder) -> list[str]:
+        """Go over to a set that is whole; gives what kept plugins say is different."""
         made = builder.made
         for plugin in made.loaded:
             plugin.breaker.limit = site.plugins.breaker_faults
@@ -164,12 +166,14 @@ class PluginHost:
         self._set = self._offered = made
         self._hooks.timeout_s = site.plugins.timeout.total_seconds()
         self._hooks.resolve(made.chains(self._site_of))
+        told: list[str] = []
         for plugin, commit in builder.commits:
             try:
-                commit()
+                told += commit() or ()
             except Exception:
                 self.log.failure("bug: plugin {plugin} did not take its new settings over", plugin=plugin.found.name)
         self._use_channels(made.channels)
+        return told
 
     def _look_for_slips(self, site: Site, names: list[str], reader: SettingsReader) -> None:
         """A table of settings that no enabled plugin reads is a slip of the pen, or kept for a plugin that is switched off."""

@@ -22,6 +22,7 @@ from csms_plugins.flow.engine import Engine
 from csms_plugins.flow.files import Document, stamp
 from csms_plugins.flow.loader import RuleSet, load, rule_files, rule_of
 from csms_plugins.flow.news import BootAsked, ResetAsked
+from csms_plugins.flow.rule import Rule
 from csms_plugins.flow.web import RulesResource
 from twisted.internet.task import LoopingCall
 
@@ -89,16 +90,18 @@ class FlowRules:
         self._take_over(self.settings, self.read(self.settings))
         self.listens_to = self.engine.kinds()
 
-    def prepare_reload(self, settings: Settings) -> Callable[[], None]:
+    def prepare_reload(self, settings: Settings) -> Callable[[], list[str]]:
         """Read the rules anew with other settings: SiteFileError, or what takes them over at once."""
         found = self.read(settings)
         if found.mistakes:
             self.mistakes = found
             raise SiteFileError(found.mistakes)
 
-        def take_over() -> None:
+        def take_over() -> list[str]:
+            before = dict(self.engine.rules)
             self._take_over(settings, found)
             self.csms.listen(self.engine.kinds())
+            return _differences(before, self.engine.rules)
 
         return take_over
 
@@ -270,3 +273,11 @@ class FlowRules:
             "next": engine.timers.next_of(name),
             "traces": engine.traces.of(name),
         }
+
+
+def _differences(before: Mapping[str, Rule], after: Mapping[str, Rule]) -> list[str]:
+    """A line for each rule that came, went or has another text."""
+    came = [f"rule {name}: new" for name in after if name not in before]
+    went = [f"rule {name}: taken out" for name in before if name not in after]
+    both = [name for name in after if name in before and after[name].digest != before[name].digest]
+    return [*came, *(f"rule {name}: changed" for name in both), *went]

@@ -57,13 +57,14 @@ MAY: dict[str, str] = {
     "csms.hookspecs": "csms.facade csms.model",
     # Builds and joins: the one place that knows every piece, and which reactor it is given.
     "csms.house": "csms.blocks csms.config csms.connection csms.evidence csms.facade csms.hooks csms.model csms.ocpp csms.outgoing csms.plugins "
-    "csms.redaction csms.running csms.site_changes csms.socket_care csms.store csms.switchboard csms.web",
+    "csms.redaction csms.running csms.site_changes csms.site_map csms.socket_care csms.store csms.switchboard csms.web",
     "csms.ledger": "csms.model",
     "csms.model": "csms.model",
     "csms.ocpp": "csms.model csms.ocpp",
     "csms.outgoing": "",
     "csms.site_changes": "csms.model csms.settings csms.site_files csms.site_problems",
     "csms.site_files": "csms.model csms.setting_types csms.settings csms.settings_reader csms.site_problems",
+    "csms.site_map": "csms.model csms.settings",
     "csms.site_routing": "csms.hooks csms.model",
     "csms.plugin_set": "csms.config csms.facade csms.hooks csms.hookspecs csms.site_files csms.site_routing",
     "csms.plugins": "csms.config csms.facade csms.hooks csms.plugin_set csms.running csms.site_files csms.site_routing",

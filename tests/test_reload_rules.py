@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_twisted
+from twisted.internet import defer
 
 from csms.config import SiteFileError
 from csms.model.authorization import AuthorizationStatus, IdToken, TokenRecord
@@ -81,7 +83,9 @@ async def test_four_policies_change_by_a_line_each(tmp_path: Path) -> None:
         for old, new in lines.items():
             text = text.replace(old, new)
             write(tmp_path, text)
-            await csms.house.reload()
+            done = await csms.house.reload()
+            assert len(done.changed) >= 1
+            assert all(re.fullmatch(r"rule [a-z-]+: changed", line) for line in done.changed)
         assert await policies(csms, station) == ("Invalid", "OnIdle", True, "moon")
         assert not station.dropped
 
@@ -114,3 +118,39 @@ async def test_rules_of_a_site_hold_for_its_stations_alone(tmp_path: Path) -> No
         here, there = await csms.station("CS1"), await csms.station("DEPOT-1")
         found = [(await one.say("Authorize", TOKEN))["idTokenInfo"]["status"] for one in (here, there)]
         assert found == ["Unknown", "Blocked"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_site_that_comes_brings_its_rules_its_windows_and_instances_of_its_own_at_once(tmp_path: Path) -> None:
+    (tmp_path / "sites").mkdir()
+    depot = tmp_path / "sites" / "depot.toml"
+    async with running_csms(tmp_path, site=SITE) as csms:
+        await csms.house.store.tokens.put(TokenRecord(IdToken("A1"), AuthorizationStatus.ACCEPTED))
+        station = await csms.station("DEPOT-1")
+        depot.write_text(
+            '[site]\nstations = ["DEPOT-*"]\ntimezone = "Asia/Tokyo"\n[window.night]\nfrom = "20:00"\nto = "22:00"\n'
+            '[plugins.billing]\nper_kwh = "0.10"\n'
+            '[[rule]]\nname = "closed"\non = "authorize"\nduring = "night"\ndecide.auth = "Blocked"\n'
+        )
+        await csms.house.reload()
+        assert (await station.say("Authorize", TOKEN))["idTokenInfo"]["status"] == "Blocked"
+        (billing,) = [one for one in csms.house.plugins.loaded if one.name == "billing (depot)"]
+        assert (billing.instance._csms.site, billing.instance._csms.timezone) == ("depot", "Asia/Tokyo")
+        depot.write_text(depot.read_text().replace("20:00", "21:30"))
+        await csms.house.reload()
+        assert (await station.say("Authorize", TOKEN))["idTokenInfo"]["status"] == "Accepted"
+        depot.write_text(depot.read_text().replace("21:30", "25:30"))
+        with pytest.raises(SiteFileError):
+            await csms.house.reload()
+        assert csms.house.facade("x").site_of("DEPOT-1").windows["night"].from_ == "21:30"
+
+
+@pytest_twisted.ensureDeferred
+async def test_two_reloads_at_once_come_one_after_the_other(tmp_path: Path) -> None:
+    write(tmp_path, USE)
+    async with running_csms(tmp_path, site=SITE) as csms:
+        (tmp_path / "csms.toml").write_text(SITE + "offline_after = 7\n")
+        first, second = defer.ensureDeferred(csms.house.reload()), defer.ensureDeferred(csms.house.reload())
+        done = [await first, await second]
+        assert [len(one.changed) for one in done] == [1, 0]
+        assert csms.house.presence.offline_after == 7
