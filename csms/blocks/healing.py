@@ -93,6 +93,11 @@ class Healer:
         if self._timer.running:
             self._timer.stop()
 
+    @property
+    def idle(self) -> bool:
+        """Whether no sweep is under way."""
+        return not self._sweeping
+
     def on_event(self, event: object) -> None:
         """A station is back: what waited for it has its turn soon, and what it does not tell by itself is asked for."""
         if isinstance(event, StationConnected):
@@ -168,7 +173,8 @@ class Healer:
         """Messages wait: so does the healer. None wait, and the transaction goes on: silence was all there was."""
         if status.queued:
             await self._store.healing.answered(healing.id, 0)
-            await self._or_enough(healing, transaction, "messages of it wait at the station, and they do not come")
+            why = f"asked {healing.tries + 1} times: messages of it wait at the station, and they do not come"
+            await self._or_enough(healing, transaction, why)
         elif healing.cause == SILENCE and status.ongoing is not False:
             await self._store.healing.close(healing, "ongoing", "the station says that it goes on", self._now())
         elif healing.empty + 1 < EMPTY_ENOUGH:
@@ -182,7 +188,8 @@ class Healer:
         if record.error_code == "NotConnected":
             await self._store.healing.put_off(healing.id, None)
         elif record.error_code not in UNABLE:
-            await self._or_enough(healing, transaction, f"the station does not answer: {record.error}")
+            why = f"asked {healing.tries + 1} times: {record.error}"
+            await self._or_enough(healing, transaction, why)
         elif healing.cause == SILENCE:
             await self._store.healing.close(healing, "ongoing", "the station cannot be asked", self._now())
         else:
@@ -191,13 +198,13 @@ class Healer:
     async def _or_enough(self, healing: Healing, transaction: Transaction, why: str) -> None:
         """Its turn comes again, unless it has come often enough."""
         if healing.tries + 1 >= self._policy.tries:
-            await self._give_up(healing, transaction, f"asked {healing.tries + 1} times: {why}", over=False)
+            await self._give_up(healing, transaction, why, over=False)
 
     async def _unaskable(self, station: Station, healing: Healing, transaction: Transaction) -> None:
         """A version without the question: only time tells, and whether the connector is free."""
-        protocol = station.protocol
         if healing.cause != SILENCE:
-            await self._or_enough(healing, transaction, f"{protocol} has no message to ask for it")
+            why = f"it did not come in time, and {station.protocol} has no message to ask for it"
+            await self._or_enough(healing, transaction, why)
             return
         status = await self._connector(transaction)
         if status is not ConnectorStatus.AVAILABLE:
