@@ -23,7 +23,9 @@ from csms.model.metering import (
     SampledValue,
 )
 from csms.model.transactions import EventType, TransactionEvent
+from csms.model.tx_points import Nature
 
+CHARGING = "Charging"
 BEGIN, END = "Transaction.Begin", "Transaction.End"
 CLOCK_SLACK = timedelta(seconds=60)
 """Stations round times and send readings late: this much longer is allowed before a power counts as impossible."""
@@ -89,6 +91,14 @@ def doubts(evidence: MeterEvidence, known: KnownRegister | None, rules: MeterRul
     if begin is not None and end is not None:
         found += _against_the_power(begin, end, rules)
     return tuple(found)
+
+
+def nature_of(evidence: MeterEvidence, *, authorized: bool) -> Nature:
+    """What a transaction was: energy flowed, as the station says or the register; or not, with somebody authorized or nobody."""
+    rose = len(evidence.series) > 1 and evidence.series[-1].value_wh > evidence.series[0].value_wh
+    if rose or any(change.state == CHARGING for change in evidence.changes):
+        return Nature.CHARGE
+    return Nature.NO_ENERGY if authorized else Nature.VISIT
 
 
 def _against_the_past(begin: Reading, known: KnownRegister) -> Iterator[str]:

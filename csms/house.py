@@ -32,6 +32,7 @@ from csms.blocks.security import DoorPolicy, Security
 from csms.blocks.sentry import Sentry, TryLimits
 from csms.blocks.station_keys import StationKeys
 from csms.blocks.transactions import StopPolicy, Transactions
+from csms.blocks.tx_points import PointPolicy, TxPointsBlock
 from csms.config import Site, SiteFileError, read_site
 from csms.connection import SHUTDOWN, StationGate
 from csms.evidence import MeterRules
@@ -51,6 +52,7 @@ from csms.model.security import SecurityEventNotification
 from csms.model.sites import SiteScope
 from csms.model.station import StationRecord
 from csms.model.transactions import Transaction, TransactionEvent
+from csms.model.tx_points import TxPoints
 from csms.ocpp import schemas
 from csms.ocpp.dialect import Dialect
 from csms.ocpp.strict_json import loads
@@ -195,6 +197,10 @@ class House:
         )
         self.monitoring = Monitoring(self.store, self.availability)
         self.commands = Commands(self.hooks, self.store, self.switchboard, self.authorization, self.keys, reactor, now)
+        points = PointPolicy(
+            TxPoints(site.transactions.start_points, site.transactions.stop_points), site.transactions.read_points
+        )
+        self.tx_points = TxPointsBlock(self.store, self.commands, self.switchboard, points, reactor)
         self.healer = Healer(
             self.store, self.commands, self.switchboard, _healing_policy(site), decode_status, self.tell, reactor, now
         )
@@ -233,6 +239,7 @@ class House:
         self.availability.on_event(event)
         self.presence.on_event(event)
         self.healer.on_event(event)
+        self.tx_points.on_event(event)
         self.billing.on_event(event)
         self.hooks.tell(event)
 

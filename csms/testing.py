@@ -214,11 +214,16 @@ class FakeStation:
 
 
 async def make_csms(folder: Path, *, site: str = "", clock: Clock | None = None) -> TestCsms:
-    """A running CSMS in a folder, from the text of a site file; stations that nobody knows are let in unless it says otherwise."""
+    """A running CSMS in a folder, from the text of a site file.
+
+    Unless it says otherwise, stations that nobody knows are let in, and none is asked for its start and stop points.
+    """
     from twisted.internet import reactor
 
     file = folder / "csms.toml"
-    file.write_text(site if "[stations]" in site else f'{site}\n[stations]\nunknown = "accept"\n', "utf-8")
+    usual = {"[stations]": 'unknown = "accept"', "[transactions]": "read_points = false"}
+    lines = [site, *(f"{table}\n{line}" for table, line in usual.items() if table not in site)]
+    file.write_text("\n".join(lines) + "\n", "utf-8")
     clock = clock or Clock()
     settings = load_site(file)
     start = clock.seconds()

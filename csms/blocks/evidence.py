@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fnmatch import fnmatchcase
 
-from csms.evidence import KnownRegister, MeterRules, doubts, meter_evidence
+from csms.evidence import KnownRegister, MeterRules, doubts, meter_evidence, nature_of
 from csms.model.metering import MeterEvidence
 from csms.model.transactions import Completeness, Judgement, Transaction, TransactionEvent
+from csms.model.tx_points import COMPONENT, Nature, TxPoints
 from csms.store import Store, StoredEvent
 
 Decode = Callable[[StoredEvent], TransactionEvent]
@@ -52,7 +53,10 @@ class EvidenceBlock:
         """Whether its bill may be sent; what was read before need not be read again."""
         evidence = evidence or await self.of(transaction)
         known = await self._known(transaction, evidence)
-        return Judgement((*_standing(transaction), *doubts(evidence, known, self.rules(transaction))))
+        points = TxPoints.of(await self._store.variables.list(transaction.station, component=COMPONENT))
+        nature = nature_of(evidence, authorized=transaction.id_token is not None)
+        held = (*_standing(transaction, evidence, nature, points), *doubts(evidence, known, self.rules(transaction)))
+        return Judgement(held, nature, points)
 
     async def _known(self, transaction: Transaction, evidence: MeterEvidence) -> KnownRegister | None:
         if evidence.begin is None or transaction.started_at is None or not transaction.evse:
@@ -74,9 +78,18 @@ def _fits(rules: EvseRules, transaction: Transaction) -> bool:
     return fnmatchcase(transaction.station, rules.station) and rules.evse in (None, transaction.evse)
 
 
-def _standing(transaction: Transaction) -> Iterator[str]:
+def _standing(transaction: Transaction, evidence: MeterEvidence, nature: Nature, points: TxPoints) -> Iterator[str]:
     """What the set of events itself says against it."""
     if transaction.completeness is Completeness.GAVE_UP:
         yield f"not complete, and it will not be: {transaction.gave_up}"
-    if transaction.review:
+    if transaction.review and not _empty_visit(transaction, evidence, nature, points):
         yield transaction.review
+    if transaction.completeness is Completeness.COMPLETE and transaction.id_token is None and points.need_a_token:
+        yield f"nobody was authorized, and this station begins transactions at {', '.join(points.start)}"
+
+
+def _empty_visit(transaction: Transaction, evidence: MeterEvidence, nature: Nature, points: TxPoints) -> bool:
+    """A vehicle came and went where transactions begin with it: that no meter was read is as it should be."""
+    unread = evidence.begin is None and evidence.end is None
+    begins_so = bool(points.start) and not points.need_a_token
+    return nature is Nature.VISIT and unread and begins_so and transaction.review == "no begin register"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -10,6 +10,7 @@ from enum import StrEnum
 from csms.model.authorization import Authorization, IdToken
 from csms.model.metering import MeterValue, Readings
 from csms.model.station import StationRef
+from csms.model.tx_points import Nature, TxPoints
 
 
 class EventType(StrEnum):
@@ -112,9 +113,14 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What may be thought of a transaction: ``quarantine`` are sentences, and while there is one its bill must not be sent."""
+    """What may be thought of a transaction: ``quarantine`` are sentences, and while there is one its bill must not be sent.
+
+    ``nature`` says what it was, as far as it is known by now; ``points`` are those of its station today.
+    """
 
     quarantine: tuple[str, ...] = ()
+    nature: Nature = Nature.CHARGE
+    points: TxPoints = field(default_factory=TxPoints)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from csms.model.people import Role
 from csms.model.provisioning import VariableValue
 from csms.model.station import Admission, StationRecord
+from csms.model.tx_points import TxPoints
 from csms.redaction import HIDDEN, is_secret, redacted_frame
 from csms.web.bodies import station_body, station_id_fault
 from csms.web.paging import page
@@ -62,7 +63,9 @@ async def get_station(rooms: Rooms, asked: Asked) -> Answered:
     """One station, with its EVSEs and connectors."""
     record = await known_station(rooms, asked.place["id"])
     status, evses = tree(await rooms.store.availability.list(record.id))
-    return Answered(StationDetail(**station_facts(rooms, record, StationDetail, status=status, evses=evses)))
+    points = TxPoints.of(await rooms.store.variables.list(record.id))
+    more = {"status": status, "evses": evses, "start_points": points.start, "stop_points": points.stop}
+    return Answered(StationDetail(**station_facts(rooms, record, StationDetail, **more)))
 
 
 async def put_station(rooms: Rooms, asked: Asked) -> Answered:

@@ -94,10 +94,15 @@ class StationView:
 
 @dataclass(frozen=True, slots=True)
 class StationDetail(StationView):
-    """A station with its EVSEs and connectors; ``status`` is that of the station itself."""
+    """A station with its EVSEs and connectors; ``status`` is that of the station itself.
+
+    At its ``start_points`` transactions begin and at its ``stop_points`` they end, as far as the station told; 1.6 has none.
+    """
 
     status: StatusView | None
     evses: Sequence[EvseView]
+    start_points: Sequence[str]
+    stop_points: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
