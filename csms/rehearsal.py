@@ -55,7 +55,9 @@ class Stage:
         self._orders = 0
         self._stations: dict[str, FakeStation] = {}
         strangers = replace(site.stations, unknown="accept")
-        self.house = RehearsalHouse(replace(site, server=Server(), stations=strangers), self, InlineStore(self.clock))
+        quiet = replace(site.transactions, read_points=False, start_points=(), stop_points=())
+        rehearsed = replace(site, server=Server(), stations=strangers, transactions=quiet)
+        self.house = RehearsalHouse(rehearsed, self, InlineStore(self.clock))
         self.plugin = next(one.instance for one in self.house.plugins.loaded if one.found.name == name)
         self._finish(self._open())
 
