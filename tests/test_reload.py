@@ -73,6 +73,8 @@ SITE = """[plugins]
 enabled = ["./door.py", "./keeper.py", "billing"]
 [plugins.billing]
 per_kwh = "0.45"
+[transactions]
+read_points = false
 [stations]
 unknown = "accept"
 """
