@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -51,11 +51,13 @@ __all__ = [
     "key_text",
     "load_site",
     "meant",
+    "overridden",
     "parsed",
     "read_site",
     "read_toml",
     "site_schema",
     "starter",
+    "without_rules",
     "write_starter",
 ]
 
@@ -101,6 +103,20 @@ def read_site(path: Path | None, *, folder: Path | None = None) -> Site:
         reader.done()
     good = {name: table for name, table in read.items() if table is not None}
     return Site(**good, **origin, problems=tuple(reader.problems))
+
+
+def overridden(site: Site, overrides: Mapping[str, Mapping[str, Any]]) -> Site:
+    """The site with other settings for some plugins, which are enabled."""
+    tables = {**site.plugin_tables}
+    for name, settings in overrides.items():
+        tables[name] = {**tables.get(name, {}), **settings}
+    enabled = (*(name for name in overrides if name not in site.plugins.enabled), *site.plugins.enabled)
+    return replace(site, plugin_tables=tables, plugins=replace(site.plugins, enabled=enabled), overrides=overrides)
+
+
+def without_rules(site: Site) -> Site:
+    """The site in its safe mode: flow rules are neither read nor run."""
+    return overridden(site, {"flow_rules": {"enabled": False}}) if "flow_rules" in site.plugins.enabled else site
 
 
 def _site_files(folder: Path, own: SiteInfo, reader: SettingsReader) -> tuple[SiteFile, ...]:

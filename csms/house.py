@@ -33,7 +33,7 @@ from csms.blocks.sentry import Sentry, TryLimits
 from csms.blocks.station_keys import StationKeys
 from csms.blocks.transactions import StopPolicy, Transactions
 from csms.blocks.tx_points import PointPolicy, TxPointsBlock
-from csms.config import Site, SiteFileError, read_site
+from csms.config import Site, SiteFileError, overridden, read_site
 from csms.connection import SHUTDOWN, StationGate
 from csms.evidence import MeterRules
 from csms.facade import Csms, Notifier, OpenChannel
@@ -332,7 +332,8 @@ class House:
         """Read the site file again and take over what can change while the server runs, all of it or none; raises SiteFileError."""
         await self._reloading.acquire()
         try:
-            found = changes(self.site, read_site(self.site.file, folder=self.site.folder))
+            again = read_site(self.site.file, folder=self.site.folder)
+            found = changes(self.site, overridden(again, self.site.overrides))
             with self._sites.offering(found.live):
                 moved = await self.plugins.reload(found.live, self.facade)
                 self._go_to(found.live)

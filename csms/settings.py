@@ -284,6 +284,8 @@ class Site:
     site_files: tuple[Any, ...] = field(default=(), repr=False)
     problems: tuple[Any, ...] = field(default=(), repr=False)
     text: str = field(default="", repr=False)
+    overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    """Settings of plugins that the command line gives: they go before those of the file, also when it is read again."""
 
     @property
     def listeners(self) -> tuple[Listener, ...]:

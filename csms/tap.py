@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.python import usage
 
-from csms.config import SettingsReader, Site, SiteFileError, read_site
+from csms.config import SettingsReader, Site, SiteFileError, read_site, without_rules
 from csms.connection import station_factory
 from csms.house import House
 from csms.plugins import names
@@ -40,11 +40,12 @@ GC_THRESHOLDS = (20_000, 20, 50)
 
 
 class Options(usage.Options):
-    """``twistd csms [--site FILE]``."""
+    """``twistd csms [--site FILE] [--rules off]``."""
 
-    synopsis = "[--site FILE]"
+    synopsis = "[--site FILE] [--rules off]"
     optParameters = [
-        ["site", "s", None, "the site file (default: csms.toml here if there is one, else built-in defaults)"]
+        ["site", "s", None, "the site file (default: csms.toml here if there is one, else built-in defaults)"],
+        ["rules", None, "on", "off: the safe mode, in which flow rules are neither read nor run"],
     ]
     longdesc = "Charging Station Management System for OCPP 2.0.1 and 1.6-J. Make a site file with: csms init"
 
@@ -211,9 +212,12 @@ def makeService(options: Mapping[str, Any]) -> CsmsService:
     """Twisted's door: a service from command line options; a wrong site file ends with its mistakes in prose."""
     from twisted.internet import reactor
 
-    given = options.get("site")
+    given, rules = options.get("site"), options.get("rules", "on")
+    if rules not in ("on", "off"):
+        raise SystemExit(f"--rules is on or off, not {rules}")
     try:
-        return CsmsService(read_site(Path(given) if given else find_site_file()), reactor)
+        site = read_site(Path(given) if given else find_site_file())
+        return CsmsService(without_rules(site) if rules == "off" else site, reactor)
     except SiteFileError as wrong:
         raise SystemExit(str(wrong)) from None
 

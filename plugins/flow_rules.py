@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from csms_plugins.flow.asking import answers
 from csms_plugins.flow.chain import (
     authorization,
     boot_decision,
@@ -188,7 +189,7 @@ class FlowRules:
         return self._authorize(request) if self.engine.bound("authorize") else None
 
     async def _authorize(self, request: AuthorizationRequest) -> Authorization | None:
-        async for rule, answer in self.engine.answers("authorize", request):
+        async for rule, answer in answers(self.engine, "authorize", request):
             try:
                 found = await authorization(self.csms, answer, request, rule.id)
             except (ValueError, TypeError) as wrong:
@@ -227,7 +228,7 @@ class FlowRules:
         return self._decided(name, question, make) if self.engine.bound(name) else None
 
     async def _decided(self, name: str, question: Any, make: Callable[[Mapping[str, Any], str], T]) -> T | None:
-        async for rule, answer in self.engine.answers(name, question):
+        async for rule, answer in answers(self.engine, name, question):
             try:
                 return make(answer, rule.id)
             except (ValueError, TypeError) as wrong:
@@ -266,7 +267,7 @@ class FlowRules:
             "order": rule.order,
             "state": "off" if not rule.enabled else "dry" if rule.dry else "tripped" if tripped else "on",
             "tripped": tripped,
-            "counts": dict(engine.traces.counts.get(name, {})),
+            "counts": engine.traces.counts(name),
             "running": len(runs),
             "runs": [{"id": one.id, "key": one.key, "doing": one.doing, "until": one.due} for one in runs],
             "pending": engine.pendings.of(name),

@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 import pytest_twisted
 from twisted.internet import defer
+from twisted.internet.task import Clock
 
-from csms.config import SiteFileError
+from csms.config import Site, SiteFileError, without_rules
+from csms.house import House
 from csms.model.reloading import SiteNotReloaded, SiteReloaded
+from csms.store.inline import InlineStore
 from csms.testing import TestCsms, running_csms
 
 pytestmark = pytest.mark.usefixtures("installed_plugins")
@@ -269,3 +272,28 @@ async def test_secrets_are_never_shown(folder: Path) -> None:
         write(folder, SITE + '[plugins.app_tokens]\nsecret = "fedcba9876543210"\n')
         (line,) = (await csms.house.reload()).changed
         assert line == "plugins.app_tokens.secret: changed"
+
+
+async def test_a_window_and_the_rule_that_needs_it_come_in_one_reload(tmp_path: Path) -> None:
+    (tmp_path / "rules").mkdir()
+    rule = '[[rule]]\nname = "a"\non = "reset.choose"\nduring = "night"\ndecide.reset = "Immediate"\n'
+    async with running_csms(tmp_path, site='[plugins]\nenabled = ["flow_rules"]\n') as csms:
+        text = (tmp_path / "csms.toml").read_text("utf-8")
+        (tmp_path / "rules" / "a.toml").write_text(rule, "utf-8")
+        with pytest.raises(SiteFileError, match="no window is called night"):
+            await csms.house.reload()
+        assert csms.house.sites()[0].windows == {}
+        (tmp_path / "csms.toml").write_text(text + '[window.night]\nfrom = "22:00"\nto = "06:00"\n', "utf-8")
+        await csms.house.reload()
+        plugin = csms.house.plugins.loaded[0].instance
+        assert list(plugin.engine.rules) == ["a"]
+
+
+async def test_the_safe_mode_outlives_a_reload(tmp_path: Path) -> None:
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "a.toml").write_text("this is no TOML", "utf-8")
+    site = without_rules(Site(folder=tmp_path))
+    house = House(site, Clock(), store=InlineStore(Clock()))
+    await house.reload()
+    assert house.site.plugin_tables["flow_rules"] == {"enabled": False}
+    assert house.plugins.loaded[0].instance.engine.rules == {}

@@ -14,7 +14,7 @@ from csms.cli import bills, database, operate, people, security
 from csms.cli.bench import bench
 from csms.cli.notify import notify
 from csms.cli.workbench import Commands
-from csms.config import Problem, SiteFileError, read_site, write_starter
+from csms.config import Problem, SiteFileError, read_site, without_rules, write_starter
 
 
 @click.group(cls=Commands)
@@ -59,13 +59,14 @@ def check(file: Path, as_json: bool) -> None:
 
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path), required=False)
-def run(file: Path | None) -> None:
+@click.option("--rules", type=click.Choice(["on", "off"]), default="on", help="off: the safe mode, without flow rules")
+def run(file: Path | None, rules: str) -> None:
     """Run the CSMS in the foreground (Ctrl-C stops it); without a file: csms.toml here, else built-in defaults."""
     from csms.tap import find_site_file, run_in_foreground
 
     try:
         site = read_site(file or find_site_file())
-        code = run_in_foreground(site)
+        code = run_in_foreground(without_rules(site) if rules == "off" else site)
     except SiteFileError as wrong:
         click.echo(str(wrong), err=True)
         sys.exit(1)

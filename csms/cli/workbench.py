@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import click
 
 from csms.cli.client import api_of
-from csms.config import Site, read_site, site_schema
+from csms.config import Site, overridden, read_site, site_schema
 
 GROUP = "csms.commands"
 
@@ -56,9 +55,7 @@ def _site(site_file: Path | None, name: str, settings: Mapping[str, Any]) -> Sit
     """The site of a file, with other settings for a plugin, which is enabled."""
     path = site_file or (Path("csms.toml") if Path("csms.toml").is_file() else None)
     site = read_site(path)
-    tables = {**site.plugin_tables, name: {**site.plugin_tables.get(name, {}), **settings}}
-    enabled = site.plugins.enabled if name in site.plugins.enabled else (name, *site.plugins.enabled)
-    return replace(site, plugin_tables=tables, plugins=replace(site.plugins, enabled=enabled))
+    return overridden(site, {name: settings})
 
 
 class Commands(click.Group):

@@ -10,6 +10,7 @@ from typing import Any
 from csms_plugins.flow.files import duration
 from csms_plugins.flow.holds import Holds
 from csms_plugins.flow.news import ORIGIN, RuleRaised
+from csms_plugins.flow.outbox import Outbox
 from csms_plugins.flow.rule import Step
 from csms_plugins.flow.run import Run
 from csms_plugins.flow.stations import Stations
@@ -54,10 +55,11 @@ class Stopped(Exception):
 class Doer:
     """Carries out steps for rules."""
 
-    def __init__(self, csms: Csms, stations: Stations, holds: Holds) -> None:
+    def __init__(self, csms: Csms, stations: Stations, holds: Holds, outbox: Outbox) -> None:
         self._csms = csms
         self._stations = stations
         self._holds = holds
+        self._outbox = outbox
 
     async def do(self, step: Step, run: Run, names: Mapping[str, Any]) -> tuple[Any, str]:
         """Carry out one step: its result, and in words what came of it. Raises StepFailed or Stopped."""
@@ -197,7 +199,7 @@ class Doer:
 
     def _raise(self, name: str, values: Any, run: Run, names: Mapping[str, Any]) -> tuple[Any, str]:
         station, causes = ref_of(names["station"]), (*run.causes, run.rule.id)
-        self._csms.tell(RuleRaised(station, self._csms.now(), causes, run.effect_id, name, values))
+        self._outbox.tell(RuleRaised(station, self._csms.now(), causes, run.effect_id, name, values))
         return name, name
 
     def _set(self, flags: Mapping[str, Any], run: Run, names: Mapping[str, Any]) -> tuple[Any, str]:

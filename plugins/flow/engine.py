@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from csms_plugins.flow.events import Kind, Vocabulary, event_names
 from csms_plugins.flow.holds import Holds
 from csms_plugins.flow.journal import Journal
 from csms_plugins.flow.news import NOBODY, ORIGIN, RuleNews, TimerFired
+from csms_plugins.flow.outbox import Outbox
 from csms_plugins.flow.pendings import Pending, Pendings
 from csms_plugins.flow.performer import Performer
 from csms_plugins.flow.rule import Rule, key_of
@@ -29,8 +30,6 @@ from csms_plugins.flow.waits import Waits
 from csms.api import CommandClosed, Csms, StationConnected
 
 ACTIVE_TX = ("station", "active_tx")
-AT_ITS_TIME = ("price.choose",)
-"""Questions about a moment that may be long past: windows and ``now`` are those of that moment."""
 Bound = Sequence[tuple[str, Rule]]
 
 
@@ -41,13 +40,14 @@ class Engine:
         self.csms = csms
         self.journal = Journal(csms)
         self.scopes = Scopes(csms)
-        self.stations = Stations(csms, self.journal, self.scopes)
+        self.outbox = Outbox(csms, self.journal, self.bound)
+        self.stations = Stations(csms, self.journal, self.scopes, self.outbox)
         self.holds = Holds(self.journal)
         self.traces = Traces(self.journal)
         self.waits = Waits(csms)
-        doer = Doer(csms, self.stations, self.holds)
+        doer = Doer(csms, self.stations, self.holds, self.outbox)
         performer = Performer(csms, self.journal, doer, self.waits, self.stations)
-        self.runs = Runs(csms, self.journal, performer, self.holds, self.waits, self.traces)
+        self.runs = Runs(csms, self.journal, performer, self.holds, self.waits, self.traces, self.outbox)
         self.pendings = Pendings(csms, self.journal, self.stations, self._lasted)
         self.timers = Timers(csms, self.journal, self._timed)
         self.rules: dict[str, Rule] = {}
@@ -80,14 +80,15 @@ class Engine:
         kept = await self.journal.load()
         now = self.csms.now().timestamp()
         self.stations.load(kept)
-        self.traces.load(kept, now)
-        self.traces.forget([rule for rule in self.traces.rules() if rule not in self.rules])
+        self.traces.load(kept, self.rules, now)
         self.holds.load(kept, self.rules, now)
         self.timers.load(kept)
         self.started = True
         self.runs.load(kept, self._finder(kept, rule_of))
         self.pendings.load(kept, self.rules)
         self.timers.use(self.rules.values())
+        for event in self.outbox.again(kept):
+            self.news(event)
 
     def _finder(
         self, kept: Mapping[str, Any], rule_of: Callable[[Mapping[str, Any]], Rule | None]
@@ -168,11 +169,12 @@ class Engine:
             bound = self._bound.get(name, ())
             if not bound and not self.waits.listens(name):
                 continue
-            seen = await self._picture(name, event)
+            seen = await self.picture(name, event)
             self.waits.hear(name, event.station.id, seen)
             await self.consider(name, bound, seen, self._causes(event), getattr(event, "effect", ""))
+        self.outbox.done(event)
 
-    async def _picture(self, name: str, event: Any) -> dict[str, Any]:
+    async def picture(self, name: str, event: Any) -> dict[str, Any]:
         """The names that all rules on an event have in common."""
         names = view(event, self._kind(name))
         await self.stations.complete(names, active=name in self._active)
@@ -188,23 +190,25 @@ class Engine:
     ) -> None:
         """Find which rules an event starts, then start them: all of them see the same picture."""
         ready = []
+        now, station = self.csms.now(), str(seen["station"].get("id", ""))
         for rule in rules:
-            if not self.scopes.covers(rule.scope, seen["station"].get("id", "")):
+            if rule.scope and not self.scopes.covers(rule.scope, station):
                 continue
             names = self.names(rule, seen)
-            trace = Trace(self.csms.now(), name, str(seen["station"].get("id", "")))
-            why = loop_of(rule, causes) or unmet(rule, name, names, self.csms.now())
-            if rule.for_s and not self._lasting(rule, name, names, trace, why, causes, effect):
-                continue
-            if why:
-                self.traces.note(rule, trace, "skipped", why)
+            why = (causes and loop_of(rule, causes)) or unmet(rule, name, names, now)
+            if rule.for_s:
+                self._lasting(rule, name, names, Trace(now, name, station), why, causes, effect)
+            elif why:
+                self.traces.skip(rule, now, name, station, why)
             else:
-                ready.append((rule, names, trace))
-        for rule, names, trace in ready:
-            await self.begin(rule, name, names, trace, causes, effect)
+                ready.append((rule, names))
+        for rule, names in ready:
+            await self.begin(rule, name, names, Trace(now, name, station), causes, effect)
 
-    def names(self, rule: Rule, seen: Mapping[str, Any]) -> dict[str, Any]:
-        """The picture as one rule sees it."""
+    def names(self, rule: Rule, seen: dict[str, Any]) -> dict[str, Any]:
+        """The picture as one rule sees it; not to be changed."""
+        if not rule.options and not rule.let:
+            return seen
         names = {**seen, "opt": rule.options}
         for name, value in rule.let.items():
             names[name] = plain(value(names))
@@ -212,20 +216,19 @@ class Engine:
 
     def _lasting(
         self, rule: Rule, name: str, names: dict[str, Any], trace: Trace, why: Any, causes: tuple[str, ...], effect: str
-    ) -> bool:
-        """The beginning, or the end, of something that must last; True where the event is only not the rule's."""
-        thing = key_of(rule.thing, names, shown)
-        trace.key = thing
+    ) -> None:
+        """The beginning, or the end, of something that must last."""
+        thing = trace.key = key_of(rule.thing, names, shown)
         if not why:
             self.traces.note(rule, trace, "pending", self.pendings.begin(rule, thing, name, names, causes, effect))
-            return False
-        ended = self.pendings.end(rule, thing)
-        if ended is not None:
+        elif self.pendings.end(rule, thing) is not None:
             self.traces.note(rule, trace, "skipped", f"for: ended by {why}")
-        return ended is None
+        else:
+            self.traces.skip(rule, trace.at, name, trace.station, why)
 
     async def _lasted(self, pending: Pending, names: dict[str, Any]) -> None:
         rule = pending.rule
+        names["opt"] = rule.options
         trace = Trace(self.csms.now(), pending.event, pending.station, pending.thing)
         why = unmet(rule, pending.event, names, self.csms.now())
         if why:
@@ -259,7 +262,7 @@ class Engine:
             if held.at_limit and rule.limit.then:
                 await self._hand_over(rule, names, causes, effect)
         elif rule.dry:
-            trace.steps = [f"{step.verb} {shown(step.what(self._about(rule, names)))}" for step in rule.steps]
+            trace.steps = [f"{step.verb} {shown(step.what(about(rule, names)))}" for step in rule.steps]
             self.holds.started(rule, key, self.csms.now().timestamp())
             self.traces.note(rule, trace, "dry", "the rule is dry: nothing was done")
         elif await self.runs.already(effect, rule):
@@ -268,9 +271,6 @@ class Engine:
             self.runs.begin(self.runs.make(rule, key, name, names, causes, trace, effect))
             return
         self.journal.soon()
-
-    def _about(self, rule: Rule, names: Mapping[str, Any]) -> dict[str, Any]:
-        return {**names, "run": {"id": "", "rule": rule.id, "request_id": 0, "try": 1}}
 
     async def _hand_over(self, rule: Rule, names: Mapping[str, Any], causes: tuple[str, ...], effect: str) -> None:
         """The rule is at its limit: call the one that takes over."""
@@ -287,27 +287,7 @@ class Engine:
                 return self.runs.causes.get(effect.partition(":")[0], (rule or effect,))
         return ()
 
-    # Questions
 
-    async def answers(self, name: str, question: Any) -> AsyncIterator[tuple[Rule, dict[str, Any]]]:
-        """What the rules on a question decide, the first in order first; each is a plain dict."""
-        bound = self._bound.get(name, ())
-        seen = await self._picture(name, question) if bound else {}
-        now = question.at if name in AT_ITS_TIME else self.csms.now()
-        if name in AT_ITS_TIME:
-            seen["now"] = self.stations.moment(now, question.station.id)
-        for rule in bound:
-            if rule.answer is None or not self.scopes.covers(rule.scope, question.station.id):
-                continue
-            names = self.names(rule, seen)
-            trace = Trace(self.csms.now(), name, question.station.id)
-            if why := unmet(rule, name, names, now):
-                self.traces.note(rule, trace, "skipped", why)
-                continue
-            answer = plain(rule.answer(self._about(rule, names)))
-            trace.steps = [f"{key} = {shown(value)}" for key, value in answer.items()]
-            if rule.dry:
-                self.traces.note(rule, trace, "dry", "the rule is dry: nothing was decided")
-                continue
-            self.traces.note(rule, trace, "decided")
-            yield rule, answer
+def about(rule: Rule, names: Mapping[str, Any]) -> dict[str, Any]:
+    """The names of a rule that has no run: a question's, or a dry one's."""
+    return {**names, "run": {"id": "", "rule": rule.id, "request_id": 0, "try": 1}}

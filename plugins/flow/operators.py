@@ -7,6 +7,7 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
+NUMBERS = frozenset((int, float))
 LONGEST_TEXT = 10_000
 MOST_BITS = 4096
 """Larger numbers than these are no numbers of a charging station, and cost time."""
@@ -14,7 +15,7 @@ MOST_BITS = 4096
 
 def is_number(value: object) -> bool:
     """Whether one can calculate with it; true and false are not numbers."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value) in NUMBERS
 
 
 def added(one: Any, other: Any) -> Any:
@@ -41,7 +42,8 @@ def ordered(test: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
     """A comparison that is false between things that have no order."""
 
     def run(one: Any, other: Any) -> bool:
-        alike = (is_number(one) and is_number(other)) or (isinstance(one, str) and isinstance(other, str))
+        kind, other_kind = type(one), type(other)
+        alike = (kind in NUMBERS and other_kind in NUMBERS) or (kind is str and other_kind is str)
         return alike and test(one, other)
 
     return run

@@ -11,6 +11,7 @@ from csms_plugins.flow.holds import Holds
 from csms_plugins.flow.journal import Journal, part
 from csms_plugins.flow.loader import source_of
 from csms_plugins.flow.news import RuleFailed, RuleTripped
+from csms_plugins.flow.outbox import Outbox
 from csms_plugins.flow.performer import Performer
 from csms_plugins.flow.rule import MOST_AT_ONCE, Rule
 from csms_plugins.flow.run import Interrupted, Run, run_of, step_at
@@ -30,7 +31,14 @@ class Runs:
     """Runs by rule and key."""
 
     def __init__(
-        self, csms: Csms, journal: Journal, performer: Performer, holds: Holds, waits: Waits, traces: Traces
+        self,
+        csms: Csms,
+        journal: Journal,
+        performer: Performer,
+        holds: Holds,
+        waits: Waits,
+        traces: Traces,
+        outbox: Outbox,
     ) -> None:
         self._csms = csms
         self._journal = journal
@@ -38,6 +46,7 @@ class Runs:
         self._holds = holds
         self._waits = waits
         self._traces = traces
+        self._outbox = outbox
         self._active: dict[Place, list[Run]] = {}
         self._queued: dict[Place, deque[Run]] = {}
         self._counts: dict[str, int] = {}
@@ -91,10 +100,10 @@ class Runs:
         elif rule.mode == "queued" and self._active.get(place):
             self._queued.setdefault(place, deque()).append(run)
             run.phase = "queued"
-            self._journal.put(f"run/{run.id}", run.to_json())
             self._journal.soon()
-            return
-        self._go(run)
+        self._journal.put(f"run/{run.id}", run.to_json())
+        if run.phase != "queued":
+            self._go(run)
 
     def running(self, rule: str) -> int:
         """How many runs a rule has, for all keys."""
@@ -195,6 +204,7 @@ class Runs:
         if trips:
             self.tell_tripped(rule, run.key, run.names, run.causes)
         self._next(place)
+        self._traces.write_one(rule.id)
         await self._journal.commit()
 
     def _next(self, place: Place) -> None:
@@ -211,7 +221,7 @@ class Runs:
         level("rule {rule} ended early: {reason}", rule=run.rule.id, reason=why, key=run.key)
         station, causes = ref_of(run.names["station"]), (*run.causes, run.rule.id)
         now = self._csms.now()
-        self._csms.tell(RuleFailed(station, now, causes, run.effect_id, run.rule.id, run.key, _verb(run), kind, why))
+        self._outbox.tell(RuleFailed(station, now, causes, run.effect_id, run.rule.id, run.key, _verb(run), kind, why))
 
     def tell_tripped(self, rule: Rule, key: str, names: Mapping[str, Any], causes: tuple[str, ...]) -> None:
         """Say once that a rule is passed over from now on."""
@@ -224,7 +234,7 @@ class Runs:
             reason=reason,
         )
         news = RuleTripped(ref_of(names["station"]), self._csms.now(), (*causes, rule.id), "", rule.id, key, reason)
-        self._csms.tell(news)
+        self._outbox.tell(news)
 
 
 def _verb(run: Run) -> str:

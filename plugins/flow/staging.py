@@ -138,3 +138,31 @@ def _dataclass(kind: type, given: Any) -> Any:
         elif one.default is MISSING and one.default_factory is MISSING:
             values[name] = made(hints[name], None)
     return kind(**values)
+
+
+def holds(value: Any, wanted: Any) -> bool:
+    """Whether a value has at least what is wanted."""
+    if isinstance(wanted, Mapping):
+        return isinstance(value, Mapping) and all(holds(value.get(key), one) for key, one in wanted.items())
+    if isinstance(wanted, list):
+        return isinstance(value, list) and len(value) == len(wanted) and all(map(holds, value, wanted))
+    return bool(value == wanted)
+
+
+def charge(stage: Any, station: str, protocol: str, evse: int) -> None:
+    """A transaction begins, in whichever words the station's version has for it."""
+    started = stage.now.isoformat()
+    told = {
+        "StartTransaction": {"connectorId": evse, "idTag": "TEST", "meterStart": 0, "timestamp": started},
+        "TransactionEvent": {
+            "eventType": "Started",
+            "timestamp": started,
+            "triggerReason": "CablePluggedIn",
+            "seqNo": 0,
+            "transactionInfo": {"transactionId": f"{station}-{evse}"},
+            "evse": {"id": evse, "connectorId": 1},
+        },
+    }
+    heard = stage.plugin.csms.ocpp.heard(protocol)
+    action = next(one for one in told if one in heard)
+    stage.say(station, action, told[action])

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from csms_plugins.flow.journal import Journal, part
 from csms_plugins.flow.matching import Clause
 from csms_plugins.flow.news import FlagChanged
+from csms_plugins.flow.outbox import Outbox
 from csms_plugins.flow.scopes import Scopes
 from csms_plugins.flow.views import moment, station_view
 
@@ -21,9 +22,10 @@ MOST_FLAGS = 50
 class Stations:
     """Flags by station, and the names ``station``, ``site`` and ``now`` of expressions."""
 
-    def __init__(self, csms: Csms, journal: Journal, scopes: Scopes) -> None:
+    def __init__(self, csms: Csms, journal: Journal, scopes: Scopes, outbox: Outbox) -> None:
         self._csms = csms
         self._journal = journal
+        self._outbox = outbox
         self.scopes = scopes
         self.flags: dict[str, dict[str, Any]] = {}
 
@@ -43,7 +45,8 @@ class Stations:
             flags[name] = value
         self._journal.put(f"flag/{station.id}", flags)
         if previous != value:
-            self._csms.tell(FlagChanged(station, self._csms.now(), causes, effect, name, value, previous))
+            about = f"{effect}/{name}" if effect else ""
+            self._outbox.tell(FlagChanged(station, self._csms.now(), causes, about, name, value, previous))
 
     async def complete(self, names: dict[str, Any], *, active: bool) -> None:
         """Put everything about the station, its site and the time into the names of an event."""

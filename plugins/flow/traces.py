@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -22,7 +22,7 @@ MOST_AT_ONCE = 100
 """How many rules' traces are written at a time."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Unmet:
     """A clause that did not hold, and what it saw; put into words only when somebody asks."""
 
@@ -69,50 +69,100 @@ class Trace:
         }
 
 
+Skip = tuple[datetime, str, str, "Unmet | str", str]
+"""The time, event, station, reason and place of a rule that was passed over: by far the most numerous traces, so they are tuples."""
+
+
+@dataclass(slots=True)
+class Book:
+    """The traces of one rule, numbered; ``written`` is the newest that is in the database."""
+
+    traces: deque[tuple[int, Trace | Skip | dict[str, Any]]] = field(default_factory=lambda: deque(maxlen=KEPT))
+    number: int = 0
+    written: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+
+
 class Traces:
-    """The traces of all rules, by rule."""
+    """The traces of all rules, by rule. Number n is kept in place n modulo 50: only what is new is ever written."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._by_rule: dict[str, deque[Trace | dict[str, Any]]] = {}
+        self._books: dict[str, Book] = {}
         self._unwritten: dict[str, None] = {}
         self._failures: dict[str, float] = {}
-        self.counts: dict[str, dict[str, int]] = {}
         self.witness: Any = None
+
+    def skip(self, rule: Rule, at: datetime, event: str, station: str, why: Unmet | str) -> None:
+        """Keep why an event did not start a rule, as cheaply as can be."""
+        if self.witness is not None:
+            self.note(rule, Trace(at, event, station), "skipped", why)
+            return
+        book = self._books.get(rule.id) or self._book(rule.id)
+        book.number += 1
+        book.traces.append((book.number, (at, event, station, why, rule.place)))
+        book.counts["skipped"] = book.counts.get("skipped", 0) + 1
+        self._unwritten[rule.id] = None
 
     def note(self, rule: Rule, trace: Trace, outcome: str, why: Unmet | str = "", place: str = "") -> None:
         """Keep a trace and count it."""
         trace.outcome, trace.why, trace.place = outcome, why, place or trace.place or rule.place
-        traces = self._by_rule.get(rule.id)
-        if traces is None:
-            traces = self._by_rule[rule.id] = deque(maxlen=KEPT)
-        traces.append(trace)
-        counts = self.counts.setdefault(rule.id, {})
-        counts[outcome] = counts.get(outcome, 0) + 1
+        book = self._books.get(rule.id) or self._book(rule.id)
+        book.number += 1
+        book.traces.append((book.number, trace))
+        book.counts[outcome] = book.counts.get(outcome, 0) + 1
         self._unwritten[rule.id] = None
         if outcome == "failed":
             self._failed(rule, trace)
         if self.witness is not None:
             self.witness(rule, trace)
 
+    def _book(self, rule: str) -> Book:
+        return self._books.setdefault(rule, Book())
+
     def of(self, rule: str) -> list[dict[str, Any]]:
         """A rule's traces as JSON, the newest last."""
-        return [one if isinstance(one, dict) else one.report() for one in self._by_rule.get(rule, ())]
+        book = self._books.get(rule)
+        return [_report(one) for _, one in book.traces] if book else []
+
+    def counts(self, rule: str) -> dict[str, int]:
+        """How often a rule came to each outcome."""
+        book = self._books.get(rule)
+        return dict(book.counts) if book else {}
 
     def write(self) -> None:
         """Put what is new into the journal, of a hundred rules at most."""
         for rule in list(self._unwritten)[:MOST_AT_ONCE]:
-            del self._unwritten[rule]
-            self._journal.put(f"trace/{rule}", {"counts": self.counts.get(rule, {}), "traces": self.of(rule)})
+            self.write_one(rule)
 
-    def load(self, kept: Mapping[str, Any], now: float) -> None:
-        """Take over what was written before; forget failures of more than seven days ago."""
+    def write_one(self, rule: str) -> None:
+        """Put what is new about one rule into the journal."""
+        self._unwritten.pop(rule, None)
+        book = self._book(rule)
+        for number, trace in book.traces:
+            if number > book.written:
+                self._journal.put(f"trace/{rule}//{number % KEPT}", {"number": number, **_report(trace)})
+        book.written = book.number
+        self._journal.put(f"counts/{rule}", book.counts)
+
+    def load(self, kept: Mapping[str, Any], rules: Container[str], now: float) -> None:
+        """Take over what was written before; forget rules that are no more, and failures of more than seven days ago."""
         for key, value in kept.items():
-            if (rule := part(key, "trace/")) is not None and isinstance(value, dict):
-                self._by_rule[rule] = deque(value["traces"], maxlen=KEPT)
-                self.counts[rule] = dict(value["counts"])
-            elif part(key, "failure/") is not None and isinstance(value, dict):
-                self._failures[key] = float(value.get("unix", 0))
+            named, counted = part(key, "trace/"), part(key, "counts/")
+            rule = counted if named is None else named.rpartition("//")[0]
+            if part(key, "failure/") is not None:
+                self._failures[key] = float(value["unix"])
+            elif rule is None:
+                continue
+            elif rule not in rules:
+                self._journal.drop(key)
+            elif named is None:
+                self._book(rule).counts = dict(value)
+            else:
+                self._book(rule).traces.append((int(value.pop("number")), value))
+        for book in self._books.values():
+            book.traces = deque(sorted(book.traces, key=lambda one: one[0]), maxlen=KEPT)
+            book.number = book.written = max((number for number, _ in book.traces), default=0)
         self.prune(now)
 
     def prune(self, now: float) -> None:
@@ -120,18 +170,6 @@ class Traces:
         for key in [key for key, at in self._failures.items() if now - at > FAILURES_S]:
             del self._failures[key]
             self._journal.drop(key)
-
-    def forget(self, rules: Iterable[str]) -> None:
-        """Forget the traces of rules that are no more."""
-        for rule in rules:
-            self._by_rule.pop(rule, None)
-            self.counts.pop(rule, None)
-            self._unwritten.pop(rule, None)
-            self._journal.drop(f"trace/{rule}")
-
-    def rules(self) -> list[str]:
-        """The rules that have traces."""
-        return list(self._by_rule)
 
     def _failed(self, rule: Rule, trace: Trace) -> None:
         unix = trace.at.timestamp()
@@ -142,3 +180,12 @@ class Traces:
             oldest = next(iter(self._failures))
             del self._failures[oldest]
             self._journal.drop(oldest)
+
+
+def _report(trace: Trace | Skip | dict[str, Any]) -> dict[str, Any]:
+    if isinstance(trace, dict):
+        return trace
+    if isinstance(trace, tuple):
+        at, event, station, why, place = trace
+        return Trace(at, event, station, outcome="skipped", why=why, place=place).report()
+    return trace.report()

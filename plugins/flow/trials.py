@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from csms_plugins.flow.files import Document, Source, Where, document_of, duration, suggestion, tables
 from csms_plugins.flow.operators import glob
-from csms_plugins.flow.staging import Unmade, answer_fits, event_of, question_of
+from csms_plugins.flow.staging import Unmade, answer_fits, charge, event_of, holds, question_of
 from csms_plugins.flow.views import plain
 
 from csms.api import Problem, Rehearsal, SiteFileError
@@ -161,7 +161,7 @@ class Trial:
         if "tags" in table:
             engine.scopes.tags[table["id"]] = tuple(table["tags"])
         for number in range(int(table.get("active_tx", 0))):
-            _charge(stage, table["id"], table["protocol"], number + 1)
+            charge(stage, table["id"], table["protocol"], number + 1)
         if table.get("connected") is False:
             stage.lose(table["id"])
 
@@ -198,7 +198,7 @@ class Trial:
         answer = stage.say(station, str(step["ocpp"]), given)
         if answer is None:
             self._wrong((*where, "ocpp"), f"the server refuses this {step['ocpp']}", "look at its fields")
-        elif "answer" in step and not _holds(answer, step["answer"]):
+        elif "answer" in step and not holds(answer, step["answer"]):
             self._wrong((*where, "answer"), f"the server answered {answer}")
 
     def _ask(self, stage: Any, step: Mapping[str, Any], station: str, given: Mapping[str, Any], where: Where) -> None:
@@ -289,32 +289,4 @@ def _described(one: Happened, step: Mapping[str, Any]) -> bool:
     fits = glob(one.text, step["text"]) if "text" in step else True
     outcome = {"outcome": step["outcome"]} if "outcome" in step else {}
     station = {"station": step["station"]} if "station" in step else {}
-    return fits and _holds(one.fields, {**step.get("with", {}), **outcome, **station})
-
-
-def _holds(value: Any, wanted: Any) -> bool:
-    """Whether a value has at least what is wanted."""
-    if isinstance(wanted, Mapping):
-        return isinstance(value, Mapping) and all(_holds(value.get(key), one) for key, one in wanted.items())
-    if isinstance(wanted, list):
-        return isinstance(value, list) and len(value) == len(wanted) and all(map(_holds, value, wanted))
-    return bool(value == wanted)
-
-
-def _charge(stage: Any, station: str, protocol: str, evse: int) -> None:
-    """A transaction begins, in whichever words the station's version has for it."""
-    started = stage.now.isoformat()
-    told = {
-        "StartTransaction": {"connectorId": evse, "idTag": "TEST", "meterStart": 0, "timestamp": started},
-        "TransactionEvent": {
-            "eventType": "Started",
-            "timestamp": started,
-            "triggerReason": "CablePluggedIn",
-            "seqNo": 0,
-            "transactionInfo": {"transactionId": f"{station}-{evse}"},
-            "evse": {"id": evse, "connectorId": 1},
-        },
-    }
-    heard = stage.plugin.csms.ocpp.heard(protocol)
-    action = next(one for one in told if one in heard)
-    stage.say(station, action, told[action])
+    return fits and holds(one.fields, {**step.get("with", {}), **outcome, **station})

@@ -112,9 +112,11 @@ class FakeCsms:
         *,
         agent: Any = None,
         dial: Any = None,
+        read: FakeReaders | None = None,
     ) -> None:
         self.clock = Clock()
-        self.read = FakeReaders()
+        self.read = read or FakeReaders()
+        self.dead = False
         self.sent: list[tuple[str, object, str]] = []
         self.states: list[CommandState] = []
         self.told: list[object] = []
@@ -134,6 +136,7 @@ class FakeCsms:
         self.channels: dict[str, str] = {"log": "log"}
         self.site = SiteScope("depot", timezone=timezone)
         self.other_sites: list[SiteScope] = []
+        self.on_keep: Callable[[Mapping[str, str | None]], Awaitable[None]] = self._keep_all
         self.on_tell: Callable[[object], None] = self.told.append
         self.csms = Csms(
             plugin=plugin,
@@ -149,7 +152,7 @@ class FakeCsms:
             connected=lambda: tuple(self.online),
             keep=self._keep,
             kept=self._kept,
-            keep_all=self._keep_all,
+            keep_all=lambda texts: self.on_keep(texts),
             kept_under=self._kept_under,
             take=self._take,
             ask=self._ask,
@@ -173,6 +176,7 @@ class FakeCsms:
         )
 
     async def _send(self, station: str, command: object, *, origin: str) -> CommandRecord:
+        self._alive()
         self.sent.append((station, command, origin))
         state = self.states.pop(0) if self.states else CommandState.EFFECTIVE
         record = CommandRecord(len(self.sent), station, type(command).__name__, {}, state, origin, NOON)
@@ -187,6 +191,7 @@ class FakeCsms:
         return self.web.pop(0)
 
     async def _notify(self, channel: str, text: str, **more: Any) -> bool:
+        self._alive()
         if channel not in self.channels:
             raise NotifyFailed(f"there is no channel called {channel}")
         self.notified.append({"channel": channel, "text": text, **more})
@@ -198,7 +203,13 @@ class FakeCsms:
     async def _kept(self, key: str) -> str | None:
         return self.notes.get(key)
 
+    def _alive(self) -> None:
+        """A process that was killed does nothing more."""
+        if self.dead:
+            raise RuntimeError("the process was killed")
+
     async def _keep_all(self, texts: Mapping[str, str | None]) -> None:
+        self._alive()
         for key, value in texts.items():
             if value is None:
                 self.notes.pop(key, None)
@@ -227,9 +238,9 @@ class FakeCsms:
 
     def restarted(self, away_s: float = 0.0) -> FakeCsms:
         """The house after its process ended: the same database, ledger and wall clock, new timers."""
-        again = FakeCsms(self.csms.folder, self.csms.plugin, self.csms.timezone)
+        again = FakeCsms(self.csms.folder, self.csms.plugin, self.csms.timezone, read=self.read)
         again.clock.advance(self.clock.seconds() + away_s)
-        again.notes, again.read, again.actions, again.conditions = self.notes, self.read, self.actions, self.conditions
+        again.notes, again.actions, again.conditions = self.notes, self.actions, self.conditions
         again.sent, again.online, again.notified, again.channels = self.sent, self.online, self.notified, self.channels
         return again
 

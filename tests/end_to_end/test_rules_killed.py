@@ -1,0 +1,121 @@
+"""A server with rules, killed with SIGKILL in the middle of a run: after its restart the run goes on, and nothing is sent twice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import time
+from typing import Any
+
+import websockets
+from server_process import ServerProcess, csms_bin
+
+RULES = """
+[[rule]]
+name = "after-boot"
+on = "station.booted"
+[[rule.do]]
+send = "TriggerMessage"
+with = { requestedMessage = "Heartbeat" }
+[[rule.do]]
+wait = "2s"
+[[rule.do]]
+set = { watched = true }
+[[rule.do]]
+send = "TriggerMessage"
+with = { requestedMessage = "MeterValues" }
+offline = "wait 1m"
+[[rule.do]]
+notify = "log"
+text = "{station.id} is watched"
+"""
+BOOT = {"reason": "PowerUp", "chargingStation": {"vendorName": "V", "model": "M"}}
+QUIET_S = 1.5
+
+
+class Station:
+    """A socket that answers the calls it is told to answer, and keeps what was asked."""
+
+    def __init__(self, server: ServerProcess, *, answers: bool = True) -> None:
+        self._url = f"{server.stations_url}/CS1"
+        self._answers = answers
+        self.asked: list[str] = []
+
+    async def talk(self, *, boot: bool, seconds: float, until: int = 99) -> None:
+        """Connect, boot if wanted, and listen for so long or until so many calls have come."""
+        async with websockets.connect(self._url, subprotocols=[websockets.Subprotocol("ocpp2.0.1")]) as socket:
+            if boot:
+                await socket.send(json.dumps([2, "b1", "BootNotification", BOOT]))
+            end = time.monotonic() + seconds
+            while len(self.asked) < until and (left := end - time.monotonic()) > 0:
+                try:
+                    message: list[Any] = json.loads(await asyncio.wait_for(socket.recv(), left))
+                except (TimeoutError, websockets.ConnectionClosed):
+                    return
+                if message[0] == 2 and message[2] == "TriggerMessage":
+                    self.asked.append(message[3]["requestedMessage"])
+                    if self._answers:
+                        await socket.send(json.dumps([3, message[1], {"status": "Accepted"}]))
+            if self._answers:
+                await asyncio.sleep(0.3)
+
+
+def begun(server: ServerProcess) -> None:
+    folder = server.folder / "rules"
+    folder.mkdir()
+    (folder / "boot.toml").write_text(RULES)
+    server.terminate()
+    server.start()
+    server.wait_ready()
+
+
+def again(server: ServerProcess) -> None:
+    server.kill()
+    server.start()
+    server.wait_ready()
+
+
+def explained(server: ServerProcess) -> str:
+    command = [str(csms_bin() / "csms"), "rules", "explain", "--station", "CS1", "--site", str(server.site_file)]
+    return subprocess.run(command, cwd=server.folder, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+def test_a_run_that_waits_goes_on_after_a_kill(own: ServerProcess) -> None:
+    begun(own)
+    station = Station(own)
+    asyncio.run(station.talk(boot=True, seconds=5, until=1))
+    assert station.asked == ["Heartbeat"]
+    again(own)
+    asyncio.run(station.talk(boot=False, seconds=2 + QUIET_S))
+    again(own)
+    asyncio.run(station.talk(boot=False, seconds=QUIET_S))
+    assert station.asked == ["Heartbeat", "MeterValues"]
+    assert own.log.count("CS1 is watched") == 1
+    said = explained(own)
+    assert "the server was started again" in said
+    assert "set: watched = true" in said
+
+
+def test_a_command_that_was_cut_off_is_uncertain_and_never_sent_again(own: ServerProcess) -> None:
+    begun(own)
+    station = Station(own, answers=False)
+    asyncio.run(station.talk(boot=True, seconds=5, until=1))
+    again(own)
+    asyncio.run(station.talk(boot=False, seconds=QUIET_S))
+    assert station.asked == ["Heartbeat"]
+    assert "rule after-boot ended early: send: uncertain" in own.log
+    assert "uncertain" in explained(own)
+
+
+def test_the_safe_mode_reads_and_runs_no_rule(own: ServerProcess) -> None:
+    begun(own)
+    (own.folder / "rules" / "boot.toml").write_text("this is no TOML")
+    own.terminate()
+    own._starter = ("csms", "run", "site.toml", "--rules", "off")
+    own.start()
+    own.wait_ready()
+    station = Station(own)
+    asyncio.run(station.talk(boot=True, seconds=QUIET_S))
+    assert station.asked == []
+    assert "flow rules are off" in own.log
