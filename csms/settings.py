@@ -107,6 +107,8 @@ class Server:
     """``[server]``: where stations connect, and what one socket may cost; sizes in bytes, ``ping_interval`` 0s sends no pings.
 
     Without ``profiles``, the first listener takes profile 1, and 0 where ``[stations] unknown`` says that every station is accepted.
+
+    ``max_memory`` is in MiB, 0 for no limit; ``stall_warning`` 0s watches nothing.
     """
 
     listen: Endpoint = "tcp:9000"
@@ -125,6 +127,8 @@ class Server:
     failed_tries: Count = 10
     failed_tries_window: SecondOrMore = timedelta(minutes=5)
     browsers: bool = False
+    max_memory: CountOrNone = 0
+    stall_warning: Duration = timedelta(milliseconds=250)
     compression: bool = True
 
     def __post_init__(self) -> None:

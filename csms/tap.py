@@ -27,6 +27,8 @@ from csms.plugins import names
 from csms.running import run_guarded
 from csms.store import SchemaFault, StoreFault
 from csms.tls import Contexts, TlsFault, TlsFiles, wrapped
+from csms.strain import Strain, raise_descriptor_limit
+from csms.watchdog import Watchdog
 from csms.web import api_site
 
 # Timers follow the monotonic clock: with wall time, a clock set back by an hour would freeze every timer for an hour.
@@ -75,6 +77,11 @@ class CsmsService(Service):
         self.house = House(with_places(site), reactor)
         self._ports: list[IListeningPort] = []
         self._watches: list[task.LoopingCall] = []
+        server, metrics = site.server, self.house.metrics
+        stall_s = server.stall_warning.total_seconds()
+        self._watchdog = Watchdog(reactor, stall_s, metrics.stall) if stall_s else None
+        self._strain = Strain(reactor, max_memory=server.max_memory << 20)
+        metrics.accepting = lambda: not self._strain.why
 
     def startService(self) -> None:
         """Open everything; a failure is told in plain words and stops the process with status 1."""
@@ -84,6 +91,7 @@ class CsmsService(Service):
 
     async def _open(self) -> None:
         token = api_token(self._site)
+        raise_descriptor_limit()
         await self.house.open()
         gate = self.house.gate()
         contexts = tls_contexts(self._site)
@@ -99,6 +107,9 @@ class CsmsService(Service):
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
+        self._strain.start(self._ports)
+        if self._watchdog is not None:
+            self._watchdog.start()
         self._announce()
 
     async def _listen(self, description: str, factory: Any, who: str, reactor: Any) -> None:
@@ -147,6 +158,9 @@ class CsmsService(Service):
     async def _close(self) -> None:
         for watch in self._watches:
             watch.stop()
+        self._strain.stop()
+        if self._watchdog is not None:
+            self._watchdog.stop()
         for port in self._ports:
             await _deferred(port.stopListening())
         await self.house.close()

@@ -83,9 +83,11 @@ MAY: dict[str, str] = {
     "csms.station_reactor": "csms.socket_care",
     "csms.stations": "csms.model csms.ocpp csms.running",
     "csms.store": "csms.store csms.model csms.ledger",
+    "csms.strain": "",
+    "csms.watchdog": "",
     "csms.switchboard": "csms.model csms.stations csms.store",
     "csms.tap": "csms.addresses csms.config csms.connection csms.house csms.plugins csms.running csms.station_reactor "
-    "csms.store csms.tls csms.web",
+    "csms.store csms.strain csms.tls csms.watchdog csms.web",
     "csms.testing": "csms.blocks.security csms.config csms.house csms.model csms.stations csms.store",
     "csms.tls": "csms.model",
     "csms.toml_mistakes": "csms.site_problems csms.toml_positions",
@@ -118,10 +120,10 @@ LIBRARIES: dict[str, str] = {
     "OpenSSL": "csms.tls",
     "cryptography": "csms.certificates csms_plugins.ocmf_keys csms_plugins.plug_and_charge",
     "zope": "csms.outgoing csms.rehearsal csms.socket_care csms.tls csms.web",
-    "twisted": "csms.blocks csms.cli csms.connection csms.facade csms.hooks csms.house csms.outgoing csms.plugin_set csms.plugins "
-    "csms.rehearsal csms.running "
-    "csms.sim csms.socket_care csms.station_reactor csms.stations csms.store csms.switchboard csms.tap csms.testing csms.tls csms.web "
-    "csms_plugins twisted.plugins",
+    "twisted": "csms.blocks csms.cli csms.connection csms.facade csms.hooks csms.house csms.outgoing csms.plugin_set "
+    "csms.plugins csms.rehearsal csms.running csms.sim csms.socket_care csms.station_reactor csms.stations "
+    "csms.store csms.switchboard csms.tap csms.testing csms.tls csms.web csms_plugins twisted.plugins csms.strain "
+    "csms.watchdog",
 }
 """Which parts may import which library; a library that is not here may be imported by nobody."""
 

@@ -13,7 +13,7 @@ from csms.web.paging import page
 from csms.web.problems import FileMistake, Kind, Refused
 from csms.web.rooms import Rooms
 from csms.web.routes import AFTER_ID, LIMIT, Answered, Asked, Gives, Param, Route
-from csms.web.views import AlertView, Health, Page, PluginView, alert_view
+from csms.web.views import AlertView, Health, Page, PluginView, StallView, alert_view
 
 
 async def list_alerts(rooms: Rooms, asked: Asked) -> Answered:
@@ -39,6 +39,14 @@ async def reload_site(rooms: Rooms, asked: Asked) -> Answered:
             FileMistake(one.file, one.line, one.column, one.key, one.message, one.cure) for one in wrong.problems
         )
         raise Refused(Kind.SITE_FILE_WRONG, str(wrong), errors=mistakes) from None
+
+
+async def list_stalls(rooms: Rooms, asked: Asked) -> Answered:
+    """Where the reactor stood still since the start, the longest first."""
+    found = rooms.metrics.stalls()
+    return Answered(
+        Page([StallView(one.place, one.times, round(one.longest_s, 3), round(one.total_s, 3)) for one in found])
+    )
 
 
 async def get_openapi(rooms: Rooms, asked: Asked) -> Answered:
@@ -97,6 +105,15 @@ ROUTES = (
         (Kind.SITE_FILE_WRONG,),
         needs=Role.ADMIN,
         doc="All of it is taken over or nothing. No station is disconnected.",
+    ),
+    Route(
+        "GET",
+        "/api/v1/stalls",
+        list_stalls,
+        "Where the server stood still",
+        "house",
+        {200: Gives("Places of the code that kept all stations waiting, the longest first", Page[StallView])},
+        needs=Role.OPERATOR,
     ),
     Route(
         "GET",

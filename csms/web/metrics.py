@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -65,6 +66,16 @@ class Spread:
         return rows
 
 
+@dataclass(slots=True)
+class Stall:
+    """A place where the reactor stood still: how often, for how long at most and in all."""
+
+    place: str
+    times: int = 0
+    longest_s: float = 0.0
+    total_s: float = 0.0
+
+
 class Metrics:
     """The counters of one CSMS; each method costs well under a microsecond and never raises."""
 
@@ -82,6 +93,9 @@ class Metrics:
         self._requests: dict[tuple[str, int], int] = {}
         self._batches = Spread(BATCH_BOUNDS)
         self._commits = Spread(COMMIT_BOUNDS)
+        self._stalls: dict[str, Stall] = {}
+        self.accepting: Callable[[], bool] = lambda: True
+        """Whether new connections are taken."""
         self.message = self._frames.add
         """``message(direction)``: one OCPP frame, ``in`` or ``out``."""
         self.message_in = self._calls_in.add
@@ -108,6 +122,19 @@ class Metrics:
         self._batches.add(rows)
         self._commits.add(seconds)
 
+    def stall(self, place: str, seconds: float) -> None:
+        """The reactor stood still at a place of the code."""
+        if place not in self._stalls and len(self._stalls) >= MAX_LABELS:
+            place = OTHER
+        stall = self._stalls.setdefault(place, Stall(place))
+        stall.times += 1
+        stall.total_s += seconds
+        stall.longest_s = max(stall.longest_s, seconds)
+
+    def stalls(self) -> list[Stall]:
+        """Where the reactor stood still, the longest first."""
+        return sorted(self._stalls.values(), key=lambda stall: -stall.longest_s)
+
     def request(self, method: str, status: int) -> None:
         """The API answered a request."""
         key = (method if method in METHODS else OTHER, status)
@@ -126,6 +153,14 @@ class Metrics:
         yield info
         yield GaugeMetricFamily("csms_stations_connected", "Stations with an open socket.", value=connected)
         yield GaugeMetricFamily("csms_store_healthy", "1 while the database takes writes.", value=int(healthy))
+        yield GaugeMetricFamily("csms_accepting", "1 while new connections are taken.", value=int(self.accepting()))
+        stalls = CounterMetricFamily("csms_loop_stalls", "How often the reactor stood still.", labels=["place"])
+        seconds = CounterMetricFamily("csms_loop_stall_seconds", "For how long in all.", labels=["place"])
+        for stall in self._stalls.values():
+            stalls.add_metric([stall.place], stall.times)
+            seconds.add_metric([stall.place], stall.total_s)
+        yield stalls
+        yield seconds
         yield _counter("csms_messages", "OCPP frames.", {"direction": self._frames})
         yield _counter("csms_calls_received", "Calls of stations, by action.", {"action": self._calls_in})
         yield _counter("csms_calls_sent", "Calls to stations, by action.", {"action": self._calls_out})

@@ -298,6 +298,16 @@ class PluginView:
 
 
 @dataclass(frozen=True, slots=True)
+class StallView:
+    """A place of the code at which the reactor stood still, so that all stations had to wait; ``place`` is file, line and function."""
+
+    place: str
+    times: int
+    longest_s: float
+    total_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """``status`` is ``alive`` or ``ready``."""
 

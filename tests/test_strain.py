@@ -1,0 +1,76 @@
+"""The doors close before the descriptors or the memory are used up, and open again with some room."""
+
+from __future__ import annotations
+
+import os
+
+from twisted.internet.task import Clock
+
+from csms.strain import LOOK_S, Strain, descriptor_limit, lowest_free, resident_bytes
+
+
+class FakeDoor:
+    """A listening port."""
+
+    open = True
+
+    def stopReading(self) -> None:
+        self.open = False
+
+    def startReading(self) -> None:
+        self.open = True
+
+
+class FakeProcess:
+    """What a process has in use."""
+
+    used, limit, memory = 100, 1024, 50 << 20
+
+    def strain(self, clock: Clock, max_memory: int = 0) -> Strain:
+        return Strain(
+            clock,
+            max_memory=max_memory,
+            descriptors=lambda: self.used,
+            limit=lambda: self.limit,
+            memory=lambda: self.memory,
+        )
+
+
+def test_doors_close_near_the_limit_and_open_with_room() -> None:
+    clock, door, process = Clock(), FakeDoor(), FakeProcess()
+    strain = process.strain(clock)
+    strain.start([door, object()])
+    seen = []
+    for process.used in (100, 895, 896, 895, 769, 767):
+        clock.advance(LOOK_S)
+        seen.append(door.open)
+    assert seen == [True, True, False, False, False, True]
+    assert strain.why == ""
+    strain.stop()
+
+
+def test_doors_close_when_memory_is_short() -> None:
+    clock, door, process = Clock(), FakeDoor(), FakeProcess()
+    strain = process.strain(clock, max_memory=100 << 20)
+    strain.start([door])
+    seen = []
+    for mib in (99, 101, 99, 94):
+        process.memory = mib << 20
+        clock.advance(LOOK_S)
+        seen.append(door.open)
+    assert seen == [True, False, False, True]
+    strain.stop()
+
+
+def test_the_lowest_free_descriptor_tells_how_many_are_used() -> None:
+    before = lowest_free()
+    opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(20)]
+    after = lowest_free()
+    for one in opened:
+        os.close(one)
+    assert before + 20 <= after <= descriptor_limit()
+    assert lowest_free() == before
+
+
+def test_the_process_has_some_memory() -> None:
+    assert resident_bytes() > 1 << 20
