@@ -28,6 +28,7 @@ from csms.blocks.people import People
 from csms.blocks.presence import Presence
 from csms.blocks.provisioning import BootPolicy, Provisioning
 from csms.blocks.reception import Reception
+from csms.blocks.retention import Retention, Rule
 from csms.blocks.security import DoorPolicy, Security
 from csms.blocks.sentry import Sentry, TryLimits
 from csms.blocks.station_keys import StationKeys
@@ -62,17 +63,15 @@ from csms.ocpp.v201.transactions import decode_status
 from csms.outgoing import Fetcher, Reach, dialled, http_agent
 from csms.plugins import PluginHost
 from csms.redaction import without_secrets
-from csms.running import run_guarded
 from csms.site_changes import changes
 from csms.site_map import SiteMap
 from csms.socket_care import Limits
-from csms.store import Store, StoredEvent
+from csms.store import Archive, Store, StoredEvent, Thinning, shelves
 from csms.switchboard import Switchboard
 from csms.web import Metrics, Rooms
 
 DIALECTS: Mapping[str, Dialect] = {dialect.protocol: dialect for dialect in (V201, V16)}
 LOG = Logger(namespace="csms")
-PRUNE_EVERY_S = 3600.0
 GOODBYE_S = 3.0
 BOTH_WAYS = frozenset({"DataTransfer"})
 """The actions that a station may send and be sent."""
@@ -209,8 +208,7 @@ class House:
         )
         self.reception = Reception(self.hooks, self._routes(), now, self.metrics)
         self._reloading = defer.DeferredLock()
-        self._pruning = task.LoopingCall(self._prune)
-        self._pruning.clock = reactor
+        self.retention = Retention(_kept(self.store, site), _archive(site), reactor, now)
         self.plugins.load(self.facade)
 
     def _routes(self) -> Mapping[type, Handler]:
@@ -420,11 +418,7 @@ class House:
         self.presence.start()
         self.billing.start()
         self.healer.start()
-        if self.site.database.messages:
-            self._pruning.start(PRUNE_EVERY_S)
-
-    def _prune(self) -> None:
-        run_guarded(lambda: self.store.messages.prune(self.now() - self.site.database.messages), LOG)
+        self.retention.start()
 
     async def close(self) -> None:
         """Say goodbye to the stations, let what is being written be written, close the database."""
@@ -434,8 +428,7 @@ class House:
         self.certificates.stop()
         self.billing.stop()
         self.healer.stop()
-        if self._pruning.running:
-            self._pruning.stop()
+        self.retention.stop()
         await self.presence.stop()
         await self.plugins.stop()
         await self.notifications.stop()
@@ -523,6 +516,31 @@ def _meter_rules(site: Site) -> tuple[MeterRules, tuple[EvseRules, ...]]:
         for one in table.evse
     )
     return MeterRules(Decimal(table.max_power_kw), table.register == "lifetime"), tuple(exceptions)
+
+
+def _kept(store: Store, site: Site) -> list[Rule]:
+    """The rules of the site file; what is kept for ever has none."""
+    keep, main = site.retention, store.shelves
+    rules = [
+        Rule(store.log_shelves, shelves.MESSAGES, keep.messages),
+        Rule(main, shelves.NOTICES, keep.notices),
+        Rule(main, shelves.ALERTS, keep.alerts),
+        Rule(main, shelves.ALERT_GAPS, keep.alerts),
+        Rule(main, shelves.METER_VALUES, keep.meter_values),
+        Rule(
+            main,
+            shelves.METER_VALUES,
+            keep.meter_values_thinned,
+            Thinning(keep.meter_values_every, ("station", "evse")),
+        ),
+        Rule(main, shelves.COMMANDS, keep.commands),
+        Rule(main, shelves.AUDIT, keep.audit),
+    ]
+    return [rule for rule in rules if rule.keep]
+
+
+def _archive(site: Site) -> Archive | None:
+    return Archive(site.folder / site.retention.archive) if site.retention.archive else None
 
 
 def _limits(site: Site) -> Limits:

@@ -44,6 +44,7 @@ __all__ = [
     "Duration",
     "Listener",
     "Plugins",
+    "Retention",
     "Server",
     "Site",
     "SiteInfo",
@@ -171,10 +172,28 @@ class Api:
 
 @dataclass(frozen=True)
 class Database:
-    """``[database]``: the SQLite file, and how long the log of messages is kept."""
+    """``[database]``: the SQLite file."""
 
     file: Filled = "csms.sqlite"
+
+
+@dataclass(frozen=True)
+class Retention:
+    """``[retention]``: how long things are kept, 0s for ever; ``archive`` is the folder they are written to before, empty for none.
+
+    Old meter values may be thinned out: of each station and EVSE one message in every ``meter_values_every`` stays. Transactions, their events and
+    bills are kept for ever.
+    """
+
+    archive: str = ""
     messages: Duration = timedelta(days=14)
+    notices: Duration = timedelta(days=365)
+    alerts: Duration = timedelta(days=365)
+    meter_values: Duration = timedelta(days=365)
+    meter_values_thinned: Duration = timedelta(0)
+    meter_values_every: SecondOrMore = timedelta(minutes=15)
+    commands: Duration = timedelta(days=365)
+    audit: Duration = timedelta(0)
 
 
 @dataclass(frozen=True)
@@ -276,6 +295,7 @@ class Site:
     outgoing: Outgoing = field(default_factory=Outgoing)
     api: Api = field(default_factory=Api)
     database: Database = field(default_factory=Database)
+    retention: Retention = field(default_factory=Retention)
     stations: Stations = field(default_factory=Stations)
     bills: Bills = field(default_factory=Bills)
     transactions: Transactions = field(default_factory=Transactions)
@@ -320,6 +340,7 @@ TABLES: Mapping[str, type] = {
     "tls": Tls,
     "outgoing": Outgoing,
     "database": Database,
+    "retention": Retention,
     "stations": Stations,
     "bills": Bills,
     "transactions": Transactions,

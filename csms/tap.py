@@ -26,8 +26,8 @@ from csms.house import House
 from csms.plugins import names
 from csms.running import run_guarded
 from csms.store import SchemaFault, StoreFault
-from csms.tls import Contexts, TlsFault, TlsFiles, wrapped
 from csms.strain import Strain, raise_descriptor_limit
+from csms.tls import Contexts, TlsFault, TlsFiles, wrapped
 from csms.watchdog import Watchdog
 from csms.web import api_site
 

@@ -134,8 +134,8 @@ BROKEN = {
         'write "30s"',
     ),
     "duration with a space": ("[server]\ncall_timeout = '30 sec'", 2, 1, "with its unit", 'write "30s"'),
-    "duration in words": ("[database]\nmessages = 'forever'", 2, 1, "with its unit", '"7d"'),
-    "duration too long": ("[database]\nmessages = '999999999999d'", 2, 1, "at most 36500d", ""),
+    "duration in words": ("[retention]\nmessages = 'forever'", 2, 1, "with its unit", '"7d"'),
+    "duration too long": ("[retention]\nmessages = '999999999999d'", 2, 1, "at most 36500d", ""),
     "duration of nothing": ("[server]\nhandshake_timeout = '0s'", 2, 1, "at least 100ms", ""),
     "time zone": ("[site]\ntimezone = 'amsterdam'", 2, 1, "time zone", 'did you mean "Europe/Amsterdam"?'),
     "time zone is a number": ("[site]\ntimezone = 2", 2, 1, "time zone is wanted, not 2", '"UTC"'),
@@ -282,7 +282,7 @@ def test_every_default_would_be_accepted_if_it_were_written(tmp_path: Path) -> N
         lines.append(f"[{name}]")
         for one in fields(kind):
             value = one.default
-            written = f"{value.total_seconds():.0f}s" if isinstance(value, timedelta) else value
+            written = f"{value.total_seconds() * 1000:.0f}ms" if isinstance(value, timedelta) else value
             if not (name == "api" and one.name == "token"):
                 lines.append(f"{one.name} = {json.dumps(written)}")
     file = tmp_path / "csms.toml"

@@ -3,6 +3,8 @@
 An awaited write is on the disk (SQLite WAL, synchronous FULL, group commit). What cannot be written raises ``StoreFault``.
 """
 
+from csms.store import shelves
+from csms.store.archive import Archive
 from csms.store.availability import StatusRecorded
 from csms.store.billing import Issuing
 from csms.store.decisions import StoredDecision
@@ -14,6 +16,7 @@ from csms.store.monitoring import AlertRecorded, SeriesPosition, StoredAlert, St
 from csms.store.presence import Attached
 from csms.store.recording import Recorded
 from csms.store.security import KeptCertificate, Standing
+from csms.store.shelves import Shelf, Shelves, Thinning, Walk
 from csms.store.sole_use import InUse, SoleUse
 from csms.store.state import StoredEvent
 from csms.store.store import Store
@@ -21,6 +24,7 @@ from csms.store.verify import verify
 
 __all__ = [
     "AlertRecorded",
+    "Archive",
     "Attached",
     "Fenced",
     "Healing",
@@ -33,6 +37,8 @@ __all__ = [
     "SchemaFault",
     "SchemaTooNew",
     "SeriesPosition",
+    "Shelf",
+    "Shelves",
     "SoleUse",
     "Standing",
     "StatusRecorded",
@@ -44,5 +50,8 @@ __all__ = [
     "StoredGap",
     "StoredNotice",
     "StoredTelemetry",
+    "Thinning",
+    "Walk",
+    "shelves",
     "verify",
 ]

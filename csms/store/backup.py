@@ -16,6 +16,7 @@ from pathlib import Path
 from csms.store.connections import reading, writing
 from csms.store.faults import fault_of
 from csms.store.schema import copy, sync_folder
+from csms.store.sole_use import InUse, SoleUse
 from csms.store.verify import damage
 
 LOCKED_BYTES, LOCKED_FROM = 510, 0x4000_0002
@@ -48,11 +49,13 @@ def restore(source: Path, file: Path, at: datetime) -> Path | None:
         raise BackupFault(f"{source} is the database itself")
     part = file.with_name(f"{file.name}.restored")
     try:
-        with _unused(file), closing(reading(source)) as connection:
+        with SoleUse(file), _unused(file), closing(reading(source)) as connection:
             copy(connection, part, replace=True)
             kept = _set_aside(file, at)
             part.rename(file)
             sync_folder(file.parent)
+    except InUse as taken:
+        raise BackupFault(str(taken)) from None
     except (OSError, sqlite3.Error) as raised:
         raise BackupFault(f"{file} cannot be written: {fault_of(raised)}") from raised
     return kept

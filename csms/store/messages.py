@@ -30,10 +30,6 @@ Chunk = tuple[int, str, int, int, int, str, bytes]
 
 NEW = compiled(insertion(MessageChunk))
 NEXT_ID = 'SELECT COALESCE(MAX("id" + "count"), 1) FROM (SELECT "id", "count" FROM "message_chunk" ORDER BY "id" DESC LIMIT 1)'
-PRUNE = (
-    'DELETE FROM "message_chunk" WHERE "last_at" < ? AND "id" IN (SELECT "id" FROM "message_chunk" ORDER BY "id" LIMIT ?)'
-    ' RETURNING "count"'
-)
 SIGNS: Final = {"in": "<", "out": ">"}
 DIRECTIONS: Final = {sign: word for word, sign in SIGNS.items()}
 FLUSH_S = 0.5
@@ -41,7 +37,6 @@ MOST_WAITING = 50_000
 MOST_WAITING_BYTES = 64 * 2**20
 LONGEST_CHUNK = 100
 """Frames in one row: a reader that wants one frame reads them all."""
-PRUNE_STEP = 500
 LAST_ID = 2**63 - 1
 
 
@@ -120,23 +115,13 @@ class MessageRows:
         def read(connection: sqlite3.Connection) -> builtins.list[LoggedMessage]:
             found: builtins.list[LoggedMessage] = []
             for row in connection.execute(sql, values):
-                chunk = [one for one in _messages(row) if lowest < one.id < highest]
+                chunk = [one for one in logged_messages(row) if lowest < one.id < highest]
                 found = found + chunk if after is not None else chunk + found
                 if len(found) >= limit:
                     break
             return found[:limit] if after is not None else found[-limit:]
 
         return await self._readers.threaded(read)
-
-    async def prune(self, older_than: datetime) -> int:
-        """Delete frames logged before a time, whole rows in small steps; how many were deleted."""
-        values = (micros(older_than), PRUNE_STEP)
-        deleted, rows = 0, PRUNE_STEP
-        while rows == PRUNE_STEP:
-            counts = await self._writer.submit(lambda connection: connection.execute(PRUNE, values).fetchall())
-            rows = len(counts)
-            deleted += sum(count for (count,) in counts)
-        return deleted
 
 
 def _write(connection: sqlite3.Connection, waiting: dict[str, list[Waiting]]) -> None:
@@ -155,7 +140,8 @@ def _chunk(id: int, station: str, frames: list[Waiting]) -> Chunk:
     return id, station, first, max(at for at, _, _ in frames), len(frames), marks, b"".join([one[2] for one in frames])
 
 
-def _messages(row: Any) -> Iterator[LoggedMessage]:
+def logged_messages(row: Any) -> Iterator[LoggedMessage]:
+    """The frames in a row."""
     id, station, first_at, _, _, marks, frames = row
     start = 0
     for number, mark in enumerate(marks.split(" ")):

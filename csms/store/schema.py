@@ -76,6 +76,8 @@ def refuse_unknown(file: Path, before: list[str], known: list[str]) -> None:
 
 def prepare_log(file: Path) -> None:
     """Make the message log's file ready; it has one table, and is no evidence of anything."""
+    if not file.exists():
+        _begin_log(file)
     connection = writing(file, "NORMAL")
     try:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -90,6 +92,18 @@ def prepare_log(file: Path) -> None:
             connection.execute('DROP TABLE "message"')
         connection.execute(f"PRAGMA user_version = {LOG_VERSION}")
         connection.execute("COMMIT")
+    finally:
+        connection.close()
+
+
+def _begin_log(file: Path) -> None:
+    """A new log gives the pages of removed rows back; an older one uses them again, and keeps its size."""
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+    connection = sqlite3.connect(file, isolation_level=None)
+    try:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("CREATE TABLE begun (at INTEGER)")
+        connection.execute("DROP TABLE begun")
     finally:
         connection.close()
 

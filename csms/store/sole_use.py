@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 from pathlib import Path
+from typing import Self
 
 from csms.store.faults import SchemaFault
 
@@ -46,6 +47,13 @@ class SoleUse:
         os.ftruncate(descriptor, 0)
         os.write(descriptor, b"%d\n" % os.getpid())
         self._held = descriptor
+
+    def __enter__(self) -> Self:
+        self.take()
+        return self
+
+    def __exit__(self, *fault: object) -> None:
+        self.release()
 
     def release(self) -> None:
         """Let the next one have it; harmless when it was not taken."""

@@ -26,6 +26,7 @@ from csms.store.presence import PresenceRows
 from csms.store.provisioning import VariableRows
 from csms.store.schema import copy, prepare_log, upgrade
 from csms.store.security import SecurityEventRows, SecurityRows
+from csms.store.shelves import Shelves
 from csms.store.sole_use import SoleUse
 from csms.store.stations import StationRows
 from csms.store.transactions import TransactionRows
@@ -79,6 +80,8 @@ class Store:
         self.security = SecurityRows(*rows)
         self.security_events = SecurityEventRows(*rows)
         self.messages = MessageRows(self._log_readers, self._log_writer, reactor)
+        self.shelves = Shelves(*rows)
+        self.log_shelves = Shelves(self._log_readers, self._log_writer)
 
     async def open(self) -> None:
         """Bring the files up to date and start; nobody is connected to this node yet. Raises StoreFault or SchemaFault (InUse is one)."""

@@ -208,13 +208,3 @@ async def test_the_message_log_is_bounded(store: Store, monkeypatch: pytest.Monk
         store.messages.log("CP1", T0, "in", "[99]")
     assert store.messages.dropped == 3
     assert [row.frame for row in await store.messages.list("CP1")] == ["0", "1", "2", "[99]"]
-
-
-@pytest_twisted.ensureDeferred
-async def test_the_message_log_is_pruned_in_steps(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("csms.store.messages.PRUNE_STEP", 2)
-    for number in range(9):
-        store.messages.log("CP1", T0 + timedelta(seconds=number), "in", str(number))
-        await store.messages.flush()
-    assert await store.messages.prune(T0 + timedelta(seconds=5)) == 5
-    assert [row.frame for row in await store.messages.list("CP1")] == ["5", "6", "7", "8"]
