@@ -534,6 +534,7 @@ def _kept(store: Store, site: Site) -> list[Rule]:
             Thinning(keep.meter_values_every, ("station", "evse")),
         ),
         Rule(main, shelves.COMMANDS, keep.commands),
+        Rule(main, shelves.SECURITY_EVENTS, keep.security_events),
         Rule(main, shelves.AUDIT, keep.audit),
     ]
     return [rule for rule in rules if rule.keep]

@@ -193,6 +193,7 @@ class Retention:
     meter_values_thinned: Duration = timedelta(0)
     meter_values_every: SecondOrMore = timedelta(minutes=15)
     commands: Duration = timedelta(days=365)
+    security_events: Duration = timedelta(0)
     audit: Duration = timedelta(0)
 
 

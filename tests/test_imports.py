@@ -57,7 +57,7 @@ MAY: dict[str, str] = {
     "csms.hookspecs": "csms.facade csms.model",
     # Builds and joins: the one place that knows every piece, and which reactor it is given.
     "csms.house": "csms.blocks csms.config csms.connection csms.evidence csms.facade csms.hooks csms.model csms.ocpp csms.outgoing csms.plugins "
-    "csms.redaction csms.running csms.site_changes csms.site_map csms.socket_care csms.store csms.switchboard csms.web",
+    "csms.redaction csms.site_changes csms.site_map csms.socket_care csms.store csms.switchboard csms.web",
     "csms.ledger": "csms.model",
     "csms.model": "csms.model",
     "csms.ocpp": "csms.model csms.ocpp",
