@@ -75,3 +75,10 @@ def bench(session: nox.Session) -> None:
     """The benchmark, side by side with its references; what stands behind ``--`` goes to it."""
     session.install(".[bench]")
     session.run("python", "benchmarks/run.py", *session.posargs)
+
+
+@nox.session
+def growth(session: nox.Session) -> None:
+    """How the server grows with stations, rules and plugins, and everybody back at once; ``-- --quick`` for a short look."""
+    session.install(".[bench]")
+    session.run("python", "benchmarks/growth.py", *session.posargs)

@@ -13,13 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
 from pathlib import Path
-
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 HERE = Path(__file__).parent
 sys.path.append(str(HERE.parent / "tests" / "end_to_end"))
@@ -44,8 +38,6 @@ Started = Callable[..., AbstractContextManager[Address]]
 """Runs a server on a core (None: any)."""
 
 RULES = HERE.parent / "rules"
-LEFT_OUT = ("auth-chain",)
-"""It asks the same plugins for every token in another way."""
 RULE = """\
 [[rule]]
 name = "elsewhere-{number}"
@@ -64,6 +56,9 @@ from csms.api import hookimpl
 
 
 class Silent:
+    def __init__(self, settings, csms):
+        pass
+
     @hookimpl
     def authorize(self, request):
         return None
@@ -88,7 +83,6 @@ class Setup:
     """So many rules more, bound to events that do not happen."""
     plugins: int = 0
     """So many plugins more that are asked about everything and never have an opinion."""
-    tls: bool = False
 
 
 DEFAULT = Setup()
@@ -118,50 +112,27 @@ def prepared(folder: Path, core: int | None, setup: Setup) -> ServerProcess:
         (folder / f"silent_{number}.py").write_text(PLUGIN)
     more = "".join(f'"./silent_{number}.py", ' for number in range(setup.plugins))
     text = server.site_file.read_text().replace("enabled = [", f"enabled = [{more}")
-    text += f"\n[plugins.flow_rules]\npresets = {json.dumps([name for name in shipped if name not in LEFT_OUT])}\n"
+    text += f"\n[plugins.flow_rules]\npresets = {json.dumps(shipped)}\n"
     text += '\n[plugins.rfid_list]\nfile = "tokens.csv"\n'
     (folder / "tokens.csv").write_text("value,type,status,concurrent\nBENCH,ISO14443,Accepted,0\n")
     text = text.replace("[server]\n", "[server]\n" + LIMITS, 1)
-    if setup.tls:
-        certificate(folder)
-        text = text.replace('listen = "tcp:', 'listen = "ssl:', 1)
-        text = text.replace(
-            ':interface=127.0.0.1"', f':interface=127.0.0.1:privateKey={folder}/key.pem:certKey={folder}/cert.pem"', 1
-        )
     server.site_file.write_text(text)
     return server
 
 
-def certificate(folder: Path) -> Path:
-    """A new self-signed ECDSA certificate for 127.0.0.1; gives its file, the key is beside it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HOST)])
-    now = datetime.now(UTC)
-    made = x509.CertificateBuilder(
-        name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=2)
-    )
-    made = made.add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address(HOST))]), critical=False)
-    (folder / "cert.pem").write_bytes(made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
-    secret = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "key.pem").write_bytes(secret)
-    return folder / "cert.pem"
-
-
 def reference(script: str) -> Started:
-    """A server that is one of the scripts here and takes its port (and a folder with key and certificate) as arguments."""
+    """A server that is one of the scripts here and takes its port as argument."""
 
     @contextmanager
-    def run(core: int | None, folder: Path | None = None) -> Iterator[Address]:
+    def run(core: int | None) -> Iterator[Address]:
         (port,) = free_ports(1)
-        command = [sys.executable, str(HERE / script), str(port), *([str(folder)] if folder else [])]
+        command = [sys.executable, str(HERE / script), str(port)]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
         if core is not None:
             os.sched_setaffinity(process.pid, {core})
         try:
             _wait_listening(process, port)
-            yield Address(f"{'wss' if folder else 'ws'}://{HOST}:{port}/ocpp", process.pid)
+            yield Address(f"ws://{HOST}:{port}/ocpp", process.pid)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(10.0)

@@ -25,6 +25,7 @@ NO_CLIENT = "csms bench needs the compiled WebSocket client picows, which is not
 @click.option("--password", default="", help="the password of every station")
 @click.option("--trust", default="", help="a file with the certificate to trust, for wss:")
 @click.option("--at-once", default=50, show_default=True, help="so many stations connect at the same time")
+@click.option("--connect-only", is_flag=True, help="connect and boot, say nothing more")
 @click.option("--storm", is_flag=True, help="at the end cut everybody off and let all come back at once")
 @click.option("--pid", default=0, help="the server's process on this machine: its processor time and memory are told")
 @click.option("--core", type=int, help="run on this processor core only")
@@ -35,6 +36,7 @@ def bench(
     seconds: float,
     warm_up: float,
     storm: bool,
+    connect_only: bool,
     pid: int,
     core: int | None,
     as_json: bool,
@@ -52,9 +54,10 @@ def bench(
         raise click.ClickException(NO_CLIENT) from None
     if core is not None and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {core})
+    chosen = () if connect_only else scenarios or ("mix",)
     load = Load(Fleet(**fleet), pid)
     try:
-        told = asyncio.run(load.run(scenarios or ("mix",), seconds=seconds, warm_up=warm_up, storm=storm))
+        told = asyncio.run(load.run(chosen, seconds=seconds, warm_up=warm_up, storm=storm))
     except Exception as fault:
         raise click.ClickException(f"the load on {fleet['url']} ended: {type(fault).__name__}: {fault}") from None
     click.echo(json.dumps(told) if as_json else "\n".join(lines(told)))
