@@ -129,7 +129,7 @@ def test_people_and_keys_come_and_go(office: ServerProcess, monkeypatch: pytest.
         assert "grafana" in csms(office, "key", "list")
         assert "worth nothing" in csms(office, "key", "revoke", "2")
         assert "shut out" in csms(office, "person", "disable", "Ann")
-        assert "not valid" in csms(office, "station", "list", "--token", token, fails=True)
+        assert "does not know this token" in csms(office, "station", "list", "--token", token, fails=True)
         csms(office, "person", "remove", "Ann")
         assert "Nobody yet" in csms(office, "person", "list")
         trail = json.loads(csms(office, "audit", "--json"))
