@@ -104,6 +104,7 @@ from csms.model.commands import (
     RetryPlan,
 )
 from csms.model.data_transfer import DataTransfer
+from csms.model.explanation import StoryNote, StoryNotes, StoryQuestion
 from csms.model.metering import MeterValue, MeterValuesReceived, Reading, SampledValue
 from csms.model.monitoring import AlertGap, AlertReceived, EventData, Notice, NoticeReceived
 from csms.model.notifications import DeliveryFailed, Notification, NotificationUndelivered, NotifyFailed
@@ -280,6 +281,9 @@ __all__ = [
     "StatusCheckPlan",
     "StatusMissing",
     "StatusSilence",
+    "StoryNote",
+    "StoryNotes",
+    "StoryQuestion",
     "TariffChoice",
     "TariffQuestion",
     "TaxLine",

@@ -34,6 +34,7 @@ from csms.model.certificates import (
     SigningRequest,
 )
 from csms.model.commands import CommandFailure, RetryPlan
+from csms.model.explanation import StoryNotes, StoryQuestion
 from csms.model.provisioning import BootDecision, BootNotification, Reset, ResetPlan
 from csms.model.station import AdmitDecision, Handshake, StationRef
 from csms.model.transactions import Transaction
@@ -66,6 +67,7 @@ DECISIONS = (
     "price",
     "verify_readings",
     "deliver_bill",
+    "explain_transaction",
     "answer_call",
     "sign_certificate",
     "check_contract",
@@ -128,6 +130,10 @@ class CsmsHooks:
     def deliver_bill(self, delivery: BillDelivery) -> Maybe[BillDelivered]:
         """Hand an issued bill to a backend. Every plugin is asked, each on its own, again and again until it answers; one that raises or is late is
         asked later. None: this bill is none of its business."""
+
+    @hookspec
+    def explain_transaction(self, question: StoryQuestion) -> Maybe[StoryNotes]:
+        """Tell what you did or decided about a transaction, for its explanation. Every plugin is asked. None: nothing."""
 
     @hookspec
     def answer_call(

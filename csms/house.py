@@ -20,6 +20,7 @@ from csms.blocks.certificates import CertificatePolicy, Certificates
 from csms.blocks.commands import Commands
 from csms.blocks.deliveries import DeliveryRules
 from csms.blocks.evidence import EvidenceBlock, EvseRules
+from csms.blocks.explanation import Explainer
 from csms.blocks.healing import Healer, HealingPolicy
 from csms.blocks.monitoring import Monitoring
 from csms.blocks.notifications import LOG_KIND, LOG_SETTINGS, LogChannel, Notifications
@@ -179,6 +180,7 @@ class House:
         self.availability = Availability(self.hooks, self.store, self.switchboard, self.provisioning, reactor, now)
         self.store.transactions.decode = decoded
         self.evidence = EvidenceBlock(self.store, decoded, *_meter_rules(site))
+        self.explainer = Explainer(self.hooks, self.store, self.evidence, decoded, now)
         self.billing = Bookkeeping(
             self.hooks,
             self.store,
@@ -402,6 +404,7 @@ class House:
             bills=self.billing.bills,
             deliveries=self.billing.deliveries,
             readings=readings,
+            explain=self.explainer.explain,
             plugins=self.plugins,
             metrics=self.metrics,
             now=self.now,

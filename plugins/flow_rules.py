@@ -20,6 +20,7 @@ from csms_plugins.flow.chain import (
     tariff_choice,
 )
 from csms_plugins.flow.engine import Engine
+from csms_plugins.flow.explaining import transaction_notes
 from csms_plugins.flow.files import Document, stamp
 from csms_plugins.flow.loader import RuleSet, load, rule_files, rule_of
 from csms_plugins.flow.news import BootAsked, ResetAsked
@@ -40,6 +41,8 @@ from csms.api import (
     StationRef,
     StatusCheckPlan,
     StatusSilence,
+    StoryNotes,
+    StoryQuestion,
     TariffChoice,
     TariffQuestion,
     WebRegistry,
@@ -239,6 +242,11 @@ class FlowRules:
         self.csms.log.error("what rule {rule} decides is passed over: {why}", rule=rule, why=str(wrong))
 
     # What is shown
+
+    @hookimpl
+    def explain_transaction(self, question: StoryQuestion) -> StoryNotes:
+        """What the rules did about a transaction, and why not."""
+        return transaction_notes(self, question)
 
     @hookimpl
     def register_web(self, site: WebRegistry) -> None:

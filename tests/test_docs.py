@@ -57,6 +57,8 @@ from csms.api import (
     StationRef,
     StatusCheckPlan,
     StatusSilence,
+    StoryNotes,
+    StoryQuestion,
     TariffChoice,
     TariffQuestion,
     Transaction,
@@ -94,6 +96,7 @@ ANSWERS: dict[str, tuple[dict[str, Any], type]] = {
     "answer_question": ({"name": "parking.which_lane", "question": CS1}, dict),
     "verify_readings": ({"question": SignedReadings(CS1, CHARGE, ())}, ReadingVerdicts),
     "deliver_bill": ({"delivery": BillDelivery("main-2026-000001", 1, BILL)}, BillDelivered),
+    "explain_transaction": ({"question": StoryQuestion(CS1, CHARGE, NOON, NOON)}, StoryNotes),
     "sign_certificate": (
         {"request": SigningRequest(CS1, CertificateUse.CHARGING_STATION, "", "CS1", "", NOON)},
         SignedCertificate,
@@ -127,7 +130,7 @@ HOOK_SECTIONS = sections(HOOKS, "###")
 def example(hook: str) -> Any:
     """The plugin in a hook's example, built."""
     (text,) = re.findall(r"```python\n(.*?)```", HOOK_SECTIONS[hook], re.DOTALL)
-    given = NAMES | {"Decimal": Decimal, "Data": Data, "Path": Path}
+    given = NAMES | {"Decimal": Decimal, "Data": Data, "Path": Path, "datetime": datetime, "UTC": UTC}
     made = dict(given)
     exec(compile(text, f"the example of {hook}", "exec"), made)
     (kind,) = [value for name, value in made.items() if name not in given and inspect.isclass(value)]

@@ -24,6 +24,7 @@ MAY: dict[str, str] = {
     "csms.blocks": "csms.blocks csms.hooks csms.model csms.running csms.stations csms.store csms.switchboard "
     "csms.ocpp.times",
     "csms.blocks.evidence": "csms.evidence csms.model csms.store",
+    "csms.blocks.explanation": "csms.blocks.evidence csms.explained_bills csms.explanation csms.facade csms.hooks csms.model csms.store",
     "csms.blocks.deliveries": "csms.facade csms.hooks csms.model csms.running csms.store",
     "csms.blocks.pricing": "csms.blocks.evidence csms.consumption csms.hooks csms.model csms.store",
     "csms.blocks.certificates": "csms.certificates csms.blocks csms.hooks csms.model csms.running csms.stations csms.store csms.switchboard",
@@ -51,6 +52,9 @@ MAY: dict[str, str] = {
     "csms.model csms.ocpp.dialect csms.refusals csms.running csms.stations csms.switchboard csms.tls",
     "csms.evidence": "csms.model",
     "csms.consumption": "csms.model",
+    "csms.explained_bills": "csms.model",
+    # What the store has of a transaction is what its story is made of.
+    "csms.explanation": "csms.explained_bills csms.model csms.store",
     "csms.facade": "csms.model csms.outgoing csms.running csms.settings",
     "csms.frames": "",
     "csms.hooks": "csms.facade",

@@ -12,6 +12,7 @@ import click
 from csms import __version__
 from csms.cli import bills, database, operate, people, security
 from csms.cli.bench import bench
+from csms.cli.explain import explain
 from csms.cli.notify import notify
 from csms.cli.workbench import Commands
 from csms.config import Problem, SiteFileError, read_site, without_rules, write_starter
@@ -106,6 +107,7 @@ for group in (
     operate.station,
     operate.tx,
     bills.bill,
+    explain,
     operate.tag,
     operate.plugins,
     security.security,

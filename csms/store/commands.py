@@ -91,6 +91,13 @@ class CommandRows:
         found = await self._readers.many(ALL.where(Row.origin == origin).order_by(Row.id.desc()).limit(1), _record)
         return found[0] if found else None
 
+    async def between(
+        self, station: str, since: datetime, until: datetime, limit: int = 1000
+    ) -> builtins.list[CommandRecord]:
+        """A station's commands that were ordered from one time to another, by number."""
+        query = ALL.where(Row.station == station, Row.created_at >= micros(since), Row.created_at <= micros(until))
+        return await self._readers.many(query.order_by(Row.id).limit(limit), _record)
+
     async def list(
         self, *, station: str | None = None, open_only: bool = False, after: int = 0, limit: int = 100
     ) -> builtins.list[CommandRecord]:

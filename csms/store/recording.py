@@ -25,7 +25,7 @@ from csms.store.tables import TransactionEvent as EventRow
 
 NEXT_ID = 'SELECT COALESCE(MAX("id"), 0) + 1 FROM "transaction"'
 NEW = compiled(insertion(Row))
-NEW_EVENT = once(EventRow, EventRow.transaction, EventRow.key, without=("id",))
+NEW_EVENT = once(EventRow, EventRow.transaction, EventRow.key, without=("id", "repeats", "repeated_at"))
 BODY = compiled(EventRow.select(EventRow.body).where(EventRow.transaction == Q, EventRow.key == Q))
 MOST_REMEMBERED = 20_000
 NOTHING = SQL("''")
@@ -56,6 +56,11 @@ ADD = compiled(
     )
 )
 """Does nothing if the row is not as it is thought to be."""
+REPEATED = compiled(
+    EventRow.update({EventRow.repeats: EventRow.repeats + ONE, EventRow.repeated_at: Q}).where(
+        EventRow.transaction == Q, EventRow.key == Q
+    )
+)
 TAKE_BACK = compiled(EventRow.delete().where(EventRow.transaction == Q, EventRow.key == Q))
 
 
@@ -121,7 +126,7 @@ class Arrival(NamedTuple):
 
 
 def keep(connection: WritingConnection, arrival: Arrival, row: tuple[object, ...], decode: Decode) -> Recorded:
-    """Keep an event; a repeat changes nothing, another content under a known key is kept beside the first."""
+    """Keep an event; a repeat is counted and changes nothing, another content under a known key is kept beside the first."""
     recorded = _added(connection, arrival, row)
     if recorded is not None:
         return recorded
@@ -131,12 +136,17 @@ def keep(connection: WritingConnection, arrival: Arrival, row: tuple[object, ...
         return _absorbed(connection, kept, arrival)
     (body,) = connection.execute(BODY, (kept.id, key)).fetchone()
     if body == arrival.body or _plain(body) == _plain(arrival.body):
-        return Recorded(False, kept)
+        return _repeated(connection, kept, key, arrival)
     other = f"{key}~{digest(_plain(arrival.body)).hex()}"
     if connection.execute(NEW_EVENT, (kept.id, other, *row)).rowcount == 0:
-        return Recorded(False, kept)
+        return _repeated(connection, kept, other, arrival)
     now = refolded(connection, kept, decode, arrival.received_at)
     return Recorded(False, now, wants=wants(orjson.loads(now.evidence)), differs=True, changed=True)
+
+
+def _repeated(connection: WritingConnection, kept: Kept, key: str, arrival: Arrival) -> Recorded:
+    connection.execute(REPEATED, (micros(arrival.received_at), kept.id, key))
+    return Recorded(False, kept)
 
 
 def _added(connection: WritingConnection, arrival: Arrival, row: tuple[object, ...]) -> Recorded | None:

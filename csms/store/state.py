@@ -49,6 +49,9 @@ STORED = (
     EventRow.authorization,
     EventRow.body,
     EventRow.decision,
+    EventRow.repeats,
+    EventRow.repeated_at,
+    EventRow.id,
 )
 EVENTS = EventRow.select(*STORED).order_by(EventRow.at, EventRow.seq_no, EventRow.id)
 ALL_OF = compiled(EVENTS.where(EventRow.transaction == Q))
@@ -56,7 +59,10 @@ ALL_OF = compiled(EVENTS.where(EventRow.transaction == Q))
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """One event as it is kept; ``body`` is the station's own JSON. A second content under the same key has ``~`` and a digest behind it."""
+    """One event as it is kept; ``body`` is the station's own JSON. A second content under the same key has ``~`` and a digest behind it.
+
+    ``repeats`` counts how often it came again, ``repeated_at`` is when last. ``number`` rises with the events' arrival.
+    """
 
     key: str
     seq_no: int | None
@@ -69,6 +75,9 @@ class StoredEvent:
     authorization: str
     body: bytes
     decision: Decision | None = None
+    repeats: int = 0
+    repeated_at: datetime | None = None
+    number: int = 0
 
 
 Decode = Callable[[StoredEvent], TransactionEvent]
@@ -122,4 +131,7 @@ def stored_event(row: Any) -> StoredEvent:
         authorization=row[8],
         body=row[9],
         decision=read(row[10]),
+        repeats=row[11],
+        repeated_at=moment_or_none(row[12]),
+        number=row[13],
     )

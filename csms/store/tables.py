@@ -6,6 +6,7 @@ Booleans are 0 or 1, times microseconds since 1970 UTC.
 from __future__ import annotations
 
 from peewee import (
+    SQL,
     AutoField,
     BigIntegerField,
     BlobField,
@@ -152,6 +153,8 @@ class TransactionEvent(Row):
     authorization = TextField()
     body = BlobField()
     decision = TextField(null=True)
+    repeats = BigIntegerField(constraints=[SQL("DEFAULT 0")])
+    repeated_at = BigIntegerField(null=True)
 
     class Meta:
         indexes = ((("transaction", "key"), True),)

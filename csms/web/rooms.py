@@ -18,6 +18,7 @@ from csms.model.authorization import IdToken, TokenRecord
 from csms.model.availability import ConnectorRecord
 from csms.model.billing import Bill, BillChange, BillStatus, BillStep, DeliveryRecord
 from csms.model.commands import CommandRecord
+from csms.model.explanation import Explanation
 from csms.model.metering import MeterValue
 from csms.model.monitoring import EventData
 from csms.model.notifications import NotificationRecord, NotificationState
@@ -375,8 +376,8 @@ class DoneRows(Protocol):
 class Rooms:
     """Everything the API works with.
 
-    ``readings`` decodes the meter values of one stored event; ``site_of`` says to which site a station belongs. ``audit`` and ``done_requests``
-    are the server's own, whoever calls.
+    ``readings`` decodes the meter values of one stored event; ``explain`` tells a transaction's story; ``site_of`` says to which site a station
+    belongs. ``audit`` and ``done_requests`` are the server's own, whoever calls.
     """
 
     site: Site
@@ -393,6 +394,7 @@ class Rooms:
     bills: BillsRoom
     deliveries: DeliveriesRoom
     readings: Callable[[Any], list[MeterValue]]
+    explain: Callable[[Transaction], Awaitable[Explanation]]
     plugins: PluginsRoom
     metrics: Metrics
     now: Callable[[], datetime]

@@ -11,8 +11,10 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from csms.model.commands import CommandRecord
+from csms.model.explanation import Explanation
 from csms.model.people import Caller
 from csms.model.station import StationRecord
+from csms.model.transactions import Transaction
 from csms.web.problems import Kind, Refused
 from csms.web.rooms import ConnectedStation, Rooms
 
@@ -35,6 +37,7 @@ def rooms_for(caller: Caller | None, rooms: Rooms) -> Rooms:
         store=store,
         stations=ScopedProvisioning(rooms, sees),
         commands=ScopedCommands(rooms, sees),
+        explain=scoped_explain(rooms, sees),
         switchboard=ScopedSwitchboard(rooms, sees),
         people=closed,
         plugins=closed,
@@ -155,6 +158,17 @@ class Transactions(Numbered):
     async def events(self, id: int) -> Sequence[Any]:
         """The events of a transaction that the caller may see, else none."""
         return await self._rows.events(id) if await self.get(id) else []
+
+
+def scoped_explain(rooms: Rooms, sees: Sees) -> Callable[[Transaction], Awaitable[Explanation]]:
+    """The stories of transactions that the caller may see; the routes have looked them up before, in the store that it may enter."""
+
+    async def explain(transaction: Transaction) -> Explanation:
+        if not sees(transaction.station):
+            raise Refused(Kind.UNKNOWN_TRANSACTION, f"there is no transaction {transaction.id}")
+        return await rooms.explain(transaction)
+
+    return explain
 
 
 class Bills:

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 from twisted.logger import Logger
 
+from csms.model.explanation import Explanation
 from csms.model.metering import MeterValue
 from csms.model.people import Role
 from csms.model.transactions import Transaction
@@ -37,10 +38,7 @@ async def list_transactions(rooms: Rooms, asked: Asked) -> Answered:
 
 async def get_transaction(rooms: Rooms, asked: Asked) -> Answered:
     """One transaction and all that is known of it."""
-    text = asked.place["id"]
-    record = await rooms.store.transactions.get(int(text)) if is_number(text) else None
-    if record is None:
-        raise Refused(Kind.UNKNOWN_TRANSACTION, f"there is no transaction {text[:30]}")
+    record = await _known(rooms, asked)
     events = await rooms.store.transactions.events(record.id)
     bill = await rooms.store.bills.get(record.id)
     values = [value for event in events for value in _readings(rooms, record, event)]
@@ -50,6 +48,20 @@ async def get_transaction(rooms: Rooms, asked: Asked) -> Answered:
         "bill": bill_view(bill) if bill else None,
     }
     return Answered(TransactionDetail(**transaction_facts(TransactionDetail, record, **more)))
+
+
+async def explain_transaction(rooms: Rooms, asked: Asked) -> Answered:
+    """One transaction's story."""
+    return Answered(await rooms.explain(await _known(rooms, asked)))
+
+
+async def _known(rooms: Rooms, asked: Asked) -> Transaction:
+    """The transaction that a path names; refuses with 404."""
+    text = asked.place["id"]
+    record = await rooms.store.transactions.get(int(text)) if is_number(text) else None
+    if record is None:
+        raise Refused(Kind.UNKNOWN_TRANSACTION, f"there is no transaction {text[:30]}")
+    return record
 
 
 def _readings(rooms: Rooms, record: Transaction, event: StoredEvent) -> list[MeterValue]:
@@ -86,5 +98,16 @@ ROUTES = (
         {200: Gives("The transaction", TransactionDetail)},
         (Kind.UNKNOWN_TRANSACTION,),
         needs=Role.VIEWER,
+    ),
+    Route(
+        "GET",
+        "/api/v1/transactions/{id}/explanation",
+        explain_transaction,
+        "The story of a transaction: events, decisions, gaps, commands, bills",
+        "transactions",
+        {200: Gives("The story, by time", Explanation)},
+        (Kind.UNKNOWN_TRANSACTION,),
+        needs=Role.VIEWER,
+        doc="Steps are in the order in which the CSMS came to know of them; each event says its own time, too.",
     ),
 )

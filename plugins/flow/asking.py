@@ -8,7 +8,7 @@ from typing import Any
 from csms_plugins.flow.conditions import unmet
 from csms_plugins.flow.engine import Engine, about
 from csms_plugins.flow.rule import Rule
-from csms_plugins.flow.traces import Trace
+from csms_plugins.flow.traces import cited, traced
 from csms_plugins.flow.values import shown
 from csms_plugins.flow.views import plain
 
@@ -27,7 +27,7 @@ async def answers(engine: Engine, name: str, question: Any) -> AsyncIterator[tup
         if rule.answer is None or not engine.scopes.covers(rule.scope, question.station.id):
             continue
         names = engine.names(rule, seen)
-        trace = Trace(engine.csms.now(), name, question.station.id)
+        trace = traced(engine.csms.now(), name, question.station.id, cited(seen))
         if why := unmet(rule, name, names, now):
             engine.traces.note(rule, trace, "skipped", why)
             continue

@@ -22,7 +22,7 @@ from csms_plugins.flow.runs import Runs
 from csms_plugins.flow.scopes import Scopes
 from csms_plugins.flow.stations import Stations
 from csms_plugins.flow.timers import Timers
-from csms_plugins.flow.traces import Trace, Traces
+from csms_plugins.flow.traces import Trace, Traces, cited, traced
 from csms_plugins.flow.values import shown
 from csms_plugins.flow.views import plain, view
 from csms_plugins.flow.waits import Waits
@@ -190,20 +190,20 @@ class Engine:
     ) -> None:
         """Find which rules an event starts, then start them: all of them see the same picture."""
         ready = []
-        now, station = self.csms.now(), str(seen["station"].get("id", ""))
+        now, station, about_tx = self.csms.now(), str(seen["station"].get("id", "")), cited(seen)
         for rule in rules:
             if rule.scope and not self.scopes.covers(rule.scope, station):
                 continue
             names = self.names(rule, seen)
             why = (causes and loop_of(rule, causes)) or unmet(rule, name, names, now)
             if rule.for_s:
-                self._lasting(rule, name, names, Trace(now, name, station), why, causes, effect)
+                self._lasting(rule, name, names, traced(now, name, station, about_tx), why, causes, effect)
             elif why:
-                self.traces.skip(rule, now, name, station, why)
+                self.traces.skip(rule, now, name, station, why, about_tx)
             else:
                 ready.append((rule, names))
         for rule, names in ready:
-            await self.begin(rule, name, names, Trace(now, name, station), causes, effect)
+            await self.begin(rule, name, names, traced(now, name, station, about_tx), causes, effect)
 
     def names(self, rule: Rule, seen: dict[str, Any]) -> dict[str, Any]:
         """The picture as one rule sees it; not to be changed."""
@@ -224,12 +224,12 @@ class Engine:
         elif self.pendings.end(rule, thing) is not None:
             self.traces.note(rule, trace, "skipped", f"for: ended by {why}")
         else:
-            self.traces.skip(rule, trace.at, name, trace.station, why)
+            self.traces.skip(rule, trace.at, name, trace.station, why, (trace.tx, trace.cites))
 
     async def _lasted(self, pending: Pending, names: dict[str, Any]) -> None:
         rule = pending.rule
         names["opt"] = rule.options
-        trace = Trace(self.csms.now(), pending.event, pending.station, pending.thing)
+        trace = traced(self.csms.now(), pending.event, pending.station, cited(names), pending.thing)
         why = unmet(rule, pending.event, names, self.csms.now())
         if why:
             self.traces.note(rule, trace, "skipped", why)

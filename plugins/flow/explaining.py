@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from csms_plugins.flow.conditions import unmet
@@ -10,6 +10,8 @@ from csms_plugins.flow.rule import Rule, key_of
 from csms_plugins.flow.traces import Unmet
 from csms_plugins.flow.values import shown
 from csms_plugins.flow.views import iso, station_view
+
+from csms.api import StoryNote, StoryNotes, StoryQuestion
 
 if TYPE_CHECKING:
     from csms_plugins.flow_rules import FlowRules
@@ -80,6 +82,27 @@ def _first_reason(rules: FlowRules, rule: Rule, event: str, names: dict[str, Any
     if not reason and rule.for_s:
         reason = f"for-pending: must last {rule.for_s:g} s"
     return reason or ("dry: it would run, and do nothing" if rule.dry else ""), rule.place
+
+
+def transaction_notes(rules: FlowRules, question: StoryQuestion) -> StoryNotes:
+    """What the rules did about a transaction as far as traces are kept; the same reason of the same rule stands once."""
+    wire_id = question.transaction.station_transaction
+    found: dict[tuple[str, str, str, str], list[dict[str, Any]]] = {}
+    for name in rules.engine.rules:
+        for trace in rules.engine.traces.of(name):
+            if trace.get("tx") == wire_id and trace["station"] == question.station.id:
+                found.setdefault((name, trace["event"], trace["outcome"], trace["reason"]), []).append(trace)
+    return StoryNotes(tuple(_note(name, traces) for (name, *_), traces in found.items()))
+
+
+def _note(rule: str, traces: list[dict[str, Any]]) -> StoryNote:
+    first, times = traces[0], len(traces)
+    reason = f": {first['reason']}" if first["reason"] else ""
+    often = f", {times} times so" if times > 1 else ""
+    text = f"rule {rule} on {first['event']}: {first['outcome']}{reason}{often}"
+    cites = f"on event {first['cites']}" if first.get("cites") else ""
+    details = tuple(line for line in (cites, *first["steps"], first["place"]) if line)
+    return StoryNote(datetime.fromisoformat(first["at"]), text, details, first.get("cites") or "")
 
 
 def told(trace: dict[str, Any]) -> str:

@@ -85,6 +85,7 @@ class Run:
             "failed": self.failed,
             "number": self.number,
             "at": iso(self.trace.at),
+            "cited": [self.trace.tx, self.trace.cites],
             "steps": self.trace.steps,
         }
 
@@ -93,9 +94,9 @@ def run_of(id: str, kept: Mapping[str, Any], rule: Rule) -> Run:
     """Back from what was kept."""
     names = dict(kept["names"])
     station = (names.get("station") or {}).get("id", "")
-    trace = Trace(
-        datetime.fromisoformat(kept["at"]), kept["event"], station, kept["key"], run=id, steps=list(kept["steps"])
-    )
+    tx, cites = kept.get("cited", ("", ""))
+    at, steps = datetime.fromisoformat(kept["at"]), list(kept["steps"])
+    trace = Trace(at, kept["event"], station, kept["key"], run=id, tx=tx, cites=cites, steps=steps)
     run = Run(id, rule, kept["key"], kept["event"], names, tuple(kept["causes"]), trace, kept["effect"])
     run.position, run.tries, run.phase = tuple(kept["position"]), int(kept["tries"]), str(kept["phase"])
     run.due, run.saved, run.failed = float(kept["due"]), dict(kept["saved"]), str(kept["failed"])

@@ -41,7 +41,10 @@ class Unmet:
 
 @dataclass(slots=True)
 class Trace:
-    """What one event did to one rule: ``outcome`` is ran, failed, skipped, pending, dry, decided or stopped; ``why`` the first thing that held it."""
+    """What one event did to one rule: ``outcome`` is ran, failed, skipped, pending, dry, decided or stopped; ``why`` the first thing that held it.
+
+    ``tx`` is the transaction (its id on the wire) that the event was about, ``cites`` the key of its event.
+    """
 
     at: datetime
     event: str
@@ -51,6 +54,8 @@ class Trace:
     why: Unmet | str = ""
     place: str = ""
     run: str = ""
+    tx: str = ""
+    cites: str = ""
     steps: list[str] = field(default_factory=list)
 
     def report(self) -> dict[str, Any]:
@@ -65,12 +70,33 @@ class Trace:
             "reason": str(self.why),
             "place": place,
             "run": self.run,
+            "tx": self.tx,
+            "cites": self.cites,
             "steps": list(self.steps),
         }
 
 
-Skip = tuple[datetime, str, str, "Unmet | str", str]
-"""The time, event, station, reason and place of a rule that was passed over: by far the most numerous traces, so they are tuples."""
+def traced(at: datetime, event: str, station: str, about: tuple[str, str], key: str = "") -> Trace:
+    """A trace that has just begun, of an event about a transaction or about none."""
+    return Trace(at, event, station, key, tx=about[0], cites=about[1])
+
+
+Skip = tuple[datetime, str, str, "Unmet | str", str, str, str]
+"""Time, event, station, reason, place, transaction and key of its event, of a rule that was passed over: the most numerous, so they are tuples."""
+
+
+Cited = tuple[str, str]
+NOTHING: Cited = ("", "")
+
+
+def cited(seen: Mapping[str, Any]) -> Cited:
+    """The transaction that a picture is about, by its id on the wire, and the key of its event; empty where there is none."""
+    tx, event = seen.get("tx"), seen.get("event")
+    if isinstance(tx, dict):
+        told = seen.get("msg")
+        return str(tx.get("id") or ""), str(told.get("key") or "") if isinstance(told, dict) else ""
+    named = event.get("transaction") if isinstance(event, dict) else None
+    return (named, "") if isinstance(named, str) else NOTHING
 
 
 @dataclass(slots=True)
@@ -93,14 +119,16 @@ class Traces:
         self._failures: dict[str, float] = {}
         self.witness: Any = None
 
-    def skip(self, rule: Rule, at: datetime, event: str, station: str, why: Unmet | str) -> None:
+    def skip(
+        self, rule: Rule, at: datetime, event: str, station: str, why: Unmet | str, cited: Cited = NOTHING
+    ) -> None:
         """Keep why an event did not start a rule, as cheaply as can be."""
         if self.witness is not None:
-            self.note(rule, Trace(at, event, station), "skipped", why)
+            self.note(rule, traced(at, event, station, cited), "skipped", why)
             return
         book = self._books.get(rule.id) or self._book(rule.id)
         book.number += 1
-        book.traces.append((book.number, (at, event, station, why, rule.place)))
+        book.traces.append((book.number, (at, event, station, why, rule.place, *cited)))
         book.counts["skipped"] = book.counts.get("skipped", 0) + 1
         self._unwritten[rule.id] = None
 
@@ -186,6 +214,6 @@ def _report(trace: Trace | Skip | dict[str, Any]) -> dict[str, Any]:
     if isinstance(trace, dict):
         return trace
     if isinstance(trace, tuple):
-        at, event, station, why, place = trace
-        return Trace(at, event, station, outcome="skipped", why=why, place=place).report()
+        at, event, station, why, place, tx, cites = trace
+        return Trace(at, event, station, outcome="skipped", why=why, place=place, tx=tx, cites=cites).report()
     return trace.report()

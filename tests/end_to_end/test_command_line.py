@@ -57,6 +57,7 @@ def test_a_newcomer_sees_a_bill(office: ServerProcess, protocol: str) -> None:
         assert "ended: 5.000 kWh" in story
         assert "bill (final): 3.25 EUR" in csms(office, "tx", "show", "1")
         assert json.loads(csms(office, "tx", "list", "--json"))[0]["completeness"] == "complete"
+        the_story_is_told(office)
         the_bill_is_corrected(office)
         assert "StatusNotification" in csms(office, "station", "tail", "SIM1", "--once")
         assert "billing" in csms(office, "plugins")
@@ -68,6 +69,14 @@ def test_a_newcomer_sees_a_bill(office: ServerProcess, protocol: str) -> None:
     finally:
         office.terminate()
     assert "start it with: csms run" in csms(office, "station", "list", fails=True)
+
+
+def the_story_is_told(office: ServerProcess) -> None:
+    story = csms(office, "explain", "tx", "1")
+    for said in ("complete: charge", "token DEMO: Accepted", "decided by the plugin rfid_list", "final, 3.25 EUR"):
+        assert said in story
+    assert json.loads(csms(office, "explain", "tx", "1", "--json"))["held"] == []
+    assert "there is no transaction 99" in csms(office, "explain", "tx", "99", fails=True)
 
 
 def the_bill_is_corrected(office: ServerProcess) -> None:

@@ -17,6 +17,7 @@ from csms.model.authorization import IdToken, TokenRecord
 from csms.model.availability import ConnectorRecord
 from csms.model.billing import Bill, BillChange, BillStatus, BillStep, DeliveryRecord
 from csms.model.commands import CommandRecord, CommandState
+from csms.model.explanation import Chapter, Explanation, Step
 from csms.model.metering import MeterValue, SampledValue
 from csms.model.monitoring import EventData
 from csms.model.notifications import Notification, NotificationRecord, NotificationState, NotifyFailed
@@ -658,10 +659,19 @@ class FakeHouse:
             bills=self.decisions,
             deliveries=self.decisions,
             readings=fake_readings,
+            explain=self.explain,
             plugins=self.plugins,
             metrics=self.metrics,
             now=lambda: NOW,
             clock=self.clock,
+        )
+
+    async def explain(self, transaction: Transaction) -> Explanation:
+        """A story of one step."""
+        step = Step(NOW, Chapter.EVENT, "Started", ("online",), event="0")
+        wire_id, state = transaction.station_transaction, ("complete: charge",)
+        return Explanation(
+            transaction.id, transaction.station, wire_id, transaction.completeness, state, ("no end",), (step,)
         )
 
     async def reload(self) -> SiteReloaded:

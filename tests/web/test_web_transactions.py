@@ -12,6 +12,7 @@ from fake_rooms import NOW, FakeEvent, FakeHouse
 
 from csms.model.authorization import AuthorizationStatus, IdToken, TokenRecord
 from csms.model.billing import Bill, BillLine, BillStatus, Price
+from csms.model.people import Role
 from csms.model.transactions import Completeness, EventType, Transaction
 
 TOKEN_A = "/api/v1/tokens/ISO14443/A1"
@@ -93,6 +94,30 @@ def test_transaction_without_bill_has_none(api: Wire, house: FakeHouse) -> None:
     house.store.transactions.rows[5] = transaction(5)
     body = api.get("/api/v1/transactions/5")
     assert (body["bill"], body["events"], body["energy_wh"]) == (None, [], None)
+
+
+def test_a_transactions_story_is_told(api: Wire, house: FakeHouse) -> None:
+    house.store.transactions.rows[5] = transaction(5, ended=True)
+    body = api.get("/api/v1/transactions/5/explanation")
+    assert (body["transaction"], body["station_transaction"], body["completeness"]) == (5, "T5", "complete")
+    assert (body["state"], body["held"]) == (["complete: charge"], ["no end"])
+    (step,) = body["steps"]
+    assert step == {
+        "at": "2026-03-02T12:00:00Z",
+        "chapter": "event",
+        "text": "Started",
+        "details": ["online"],
+        "who": "",
+        "event": "0",
+    }
+    assert api.ask("GET", "/api/v1/transactions/6/explanation").slug == "unknown-transaction"
+
+
+def test_callers_of_other_sites_are_told_no_story(api: Wire, house: FakeHouse) -> None:
+    house.store.transactions.rows = {5: transaction(5, "north-1"), 6: transaction(6, "south-1")}
+    token = house.caller(Role.VIEWER, sites=("north",))
+    assert api.ask("GET", "/api/v1/transactions/5/explanation", token=token).status == 200
+    assert api.ask("GET", "/api/v1/transactions/6/explanation", token=token).slug == "unknown-transaction"
 
 
 @pytest.mark.parametrize("id", ["9", "T1", "9" * 30])
