@@ -84,10 +84,13 @@ class RunningCost:
         shown.due = False
         shown.at_s = self._clock.seconds()
         transaction = await self._store.transactions.by_wire_id(*key)
-        if transaction is None or transaction.ended_at is not None or not await self._can_show(station):
+        if transaction is None or transaction.ended_at is not None:
+            self._shown.pop(key, None)  # readings that came late: nobody stands there any more
+            return
+        if not await self._can_show(station):
             return
         price = await self._pricing.cost(transaction)
-        if price is None or price.hold:
+        if price is None or price.hold or self._shown.get(key) is not shown:
             return
         try:
             await station.send(ShowCost(key[1], price.total))

@@ -8,6 +8,7 @@ import pytest
 import pytest_twisted
 from block_kit import Make
 from block_words import event, start16, stop16
+from twisted.internet.defer import Deferred
 
 from csms.model.provisioning import Variable, VariableValue
 
@@ -74,6 +75,7 @@ async def test_costs_go_to_stations_that_said_that_they_show_them(
 async def test_a_driver_is_told_at_most_every_interval_and_the_newest(make: Make) -> None:
     csms = await make(PRICED.format("all"))
     station = await csms.station("CS1")
+    await csms.advance(1)  # the transaction is younger than the connection: nobody asks about it
     await station.say("TransactionEvent", event(0, "Started", wh=0))
     await station.say("TransactionEvent", event(1, "Updated", wh=1000))
     assert (await station.heard())[3]["totalCost"] == 0.5
@@ -83,11 +85,46 @@ async def test_a_driver_is_told_at_most_every_interval_and_the_newest(make: Make
     await csms.advance(29)
     assert station.calls == []
     await csms.advance(2)
+    await csms.settle(lambda: station.calls)
     assert [call[3]["totalCost"] for call in station.calls] == [1.5]
     station.refuse("NotSupported")
     await station.say("TransactionEvent", event(4, "Updated", wh=4000))
     await station.say("TransactionEvent", event(5, "Ended", wh=4000))
     await csms.advance(60)
+    assert station.calls == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_cost_that_was_not_priced_before_the_end_is_not_sent_after_it(make: Make) -> None:
+    csms = await make(PRICED.format("all"))
+    station = await csms.station("CS1")
+    pricing, held = csms.house.billing.pricing, Deferred()
+    cost = pricing.cost
+
+    async def slow(transaction: Any) -> Any:
+        await held
+        return await cost(transaction)
+
+    pricing.cost = slow
+    await station.say("TransactionEvent", event(0, "Started", wh=0))
+    await station.say("TransactionEvent", event(1, "Updated", wh=1000))
+    await csms.settle()
+    await station.say("TransactionEvent", event(2, "Ended", wh=2000))
+    await csms.settle()
+    held.callback(None)
+    await csms.settle()
+    assert station.calls == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_readings_that_come_after_the_end_leave_nothing_behind(make: Make) -> None:
+    csms = await make(PRICED.format("all"))
+    station = await csms.station("CS1")
+    await station.say("TransactionEvent", event(0, "Started", wh=0))
+    await station.say("TransactionEvent", event(2, "Ended", wh=2000))
+    await station.say("TransactionEvent", event(1, "Updated", wh=1000))
+    await csms.settle(lambda: not csms.house.billing.costs._shown)
+    assert csms.house.billing.costs._shown == {}
     assert station.calls == []
 
 
@@ -107,8 +144,6 @@ async def test_a_slow_price_delays_the_answer_no_longer_than_two_seconds(make: M
     station = await csms.station("CS1")
 
     async def never(*_: object) -> None:
-        from twisted.internet.defer import Deferred
-
         await Deferred()
 
     csms.house.billing.pricing.priced = never
