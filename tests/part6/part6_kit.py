@@ -85,14 +85,14 @@ class Scene:
     async def event(
         self, kind: str, trigger: str, *, token: str = "", state: str = "", reason: str = "", **more: Any
     ) -> Payload:
-        """TransactionEvent of the present transaction; Started begins a new one. Gives the answer."""
+        """TransactionEvent of the present transaction; Started begins a new one. ``evse=None`` names no place. Gives the answer."""
         if kind == "Started":
             self.transaction, self._seq = f"TX{next(self._transactions)}", count()
         info = {"transactionId": self.transaction, "chargingState": state, "stoppedReason": reason}
         info |= more.pop("info", {})
         if token:
             more["idToken"] = id_token(token)
-        more.setdefault("evse", {"id": self.evse, "connectorId": self.connector})
+        more = {"evse": {"id": self.evse, "connectorId": self.connector}, **more}
         return await self.says(
             "TransactionEvent",
             eventType=kind,
@@ -100,7 +100,7 @@ class Scene:
             timestamp=self.time(),
             seqNo=next(self._seq),
             transactionInfo={name: value for name, value in info.items() if value},
-            **more,
+            **{name: value for name, value in more.items() if value is not None},
         )
 
     def time(self) -> str:
