@@ -22,7 +22,8 @@ from twisted.internet.task import Clock
 
 from csms.blocks.security import Proof
 from csms.config import load_site
-from csms.house import DIALECTS, House
+from csms.dialects import DIALECTS
+from csms.house import House
 from csms.model.station import AdmitDecision, Handshake, StationConnected, StationLost, StationRef
 from csms.stations import Station
 from csms.store import Store

@@ -9,7 +9,8 @@ from twisted.internet.task import Clock
 
 from csms.api import PluginFailed, SiteFileError, StationConnected, StationLost, StationRef
 from csms.config import load_site
-from csms.house import House, Words
+from csms.facades import Words
+from csms.house import House
 from csms.testing import NOON, running_csms
 
 pytestmark = pytest.mark.usefixtures("installed_plugins")

@@ -45,23 +45,27 @@ MAY: dict[str, str] = {
     # Commands of plugins try things out on a whole server that is not started.
     "csms.cli.workbench": "csms.cli.client csms.config csms.house csms.rehearsal csms.store.inline",
     # csms db works on the file itself, and reads its events as the house does.
-    "csms.cli.database": "csms.config csms.house csms.store csms.tap",
+    "csms.cli.database": "csms.config csms.dialects csms.store csms.tap",
     "csms.certificates": "",
     "csms.config": "csms.model csms.settings csms.settings_reader csms.site_files csms.site_problems csms.toml_mistakes csms.toml_positions",
     "csms.connection": "csms.frames csms.socket_care csms.blocks.provisioning csms.blocks.security csms.blocks.sentry csms.hooks "
     "csms.model csms.ocpp.dialect csms.refusals csms.running csms.stations csms.switchboard csms.tls",
+    "csms.dialects": "csms.model csms.ocpp csms.store",
     "csms.evidence": "csms.model",
     "csms.consumption": "csms.model",
     "csms.explained_bills": "csms.model",
     # What the store has of a transaction is what its story is made of.
     "csms.explanation": "csms.explained_bills csms.model csms.store",
     "csms.facade": "csms.model csms.outgoing csms.running csms.settings",
+    # The narrow things that a plugin is given, cut from the pieces of the house.
+    "csms.facades": "csms.blocks.commands csms.blocks.notifications csms.config csms.dialects csms.facade csms.hooks csms.model "
+    "csms.ocpp.schemas csms.outgoing csms.plugins csms.site_map csms.store csms.switchboard",
     "csms.frames": "",
     "csms.hooks": "csms.facade",
     "csms.hookspecs": "csms.facade csms.model",
     # Builds and joins: the one place that knows every piece, and which reactor it is given.
-    "csms.house": "csms.blocks csms.config csms.connection csms.evidence csms.facade csms.hooks csms.model csms.ocpp csms.outgoing csms.plugins "
-    "csms.redaction csms.site_changes csms.site_map csms.socket_care csms.store csms.switchboard csms.web",
+    "csms.house": "csms.blocks csms.config csms.connection csms.dialects csms.facade csms.facades csms.hooks csms.model csms.ocpp csms.plugins "
+    "csms.policies csms.redaction csms.site_changes csms.site_map csms.store csms.switchboard csms.web",
     "csms.ledger": "csms.model",
     "csms.model": "csms.model",
     "csms.ocpp": "csms.model csms.ocpp",
@@ -72,6 +76,8 @@ MAY: dict[str, str] = {
     "csms.site_routing": "csms.hooks csms.model",
     "csms.plugin_set": "csms.config csms.facade csms.hooks csms.hookspecs csms.site_files csms.site_routing",
     "csms.plugins": "csms.config csms.facade csms.hooks csms.plugin_set csms.running csms.site_files csms.site_routing",
+    # The site file, in the words of each block.
+    "csms.policies": "csms.blocks csms.config csms.evidence csms.model csms.socket_care csms.store",
     "csms.redaction": "",
     # A house on a clock that stands still, with the test kit's stations.
     "csms.rehearsal": "csms.config csms.facade csms.house csms.model csms.ocpp.schemas csms.store.inline csms.testing",
@@ -92,7 +98,7 @@ MAY: dict[str, str] = {
     "csms.switchboard": "csms.model csms.stations csms.store",
     "csms.tap": "csms.addresses csms.config csms.connection csms.house csms.plugins csms.running csms.station_reactor "
     "csms.store csms.strain csms.tls csms.watchdog csms.web",
-    "csms.testing": "csms.blocks.security csms.config csms.house csms.model csms.stations csms.store",
+    "csms.testing": "csms.blocks.security csms.config csms.dialects csms.house csms.model csms.stations csms.store",
     "csms.tls": "csms.model",
     "csms.toml_mistakes": "csms.site_problems csms.toml_positions",
     "csms.toml_positions": "",
@@ -124,7 +130,7 @@ LIBRARIES: dict[str, str] = {
     "OpenSSL": "csms.tls",
     "cryptography": "csms.certificates csms_plugins.ocmf_keys csms_plugins.plug_and_charge",
     "zope": "csms.outgoing csms.rehearsal csms.socket_care csms.tls csms.web",
-    "twisted": "csms.blocks csms.cli csms.connection csms.facade csms.hooks csms.house csms.outgoing csms.plugin_set "
+    "twisted": "csms.blocks csms.cli csms.connection csms.facade csms.facades csms.hooks csms.house csms.outgoing csms.plugin_set "
     "csms.plugins csms.rehearsal csms.running csms.sim csms.socket_care csms.station_reactor csms.stations "
     "csms.store csms.switchboard csms.tap csms.testing csms.tls csms.web csms_plugins twisted.plugins csms.strain "
     "csms.watchdog",

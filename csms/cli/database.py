@@ -41,7 +41,7 @@ def verify(file: Path | None, site: Path | None, quick: bool, as_json: bool) -> 
     The file must be whole, no row may refer to nothing, each bill must rest on its transaction, and each transaction's state must be what follows
     from its events, which are read and folded again.
     """
-    from csms.house import decoded
+    from csms.dialects import decoded
     from csms.store import verify as look
     from csms.store.recount import recount
 

@@ -38,7 +38,7 @@ from csms.api import (
     TokenRecord,
     Transaction,
 )
-from csms.house import Words
+from csms.facades import Words
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 STATION = StationRef("CS1", "ocpp2.0.1", "ACME", "One", "1.0", connected=True)

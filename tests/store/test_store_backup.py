@@ -14,7 +14,7 @@ import pytest_twisted
 from twisted.internet import reactor
 from twisted.internet.defer import ensureDeferred
 
-from csms.house import decoded
+from csms.dialects import decoded
 from csms.store import Store, verify
 from csms.store.backup import BackupFault, backup, restore
 from csms.store.recount import recount
