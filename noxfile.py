@@ -71,6 +71,13 @@ def contract(session: nox.Session) -> None:
 
 
 @nox.session
+def torture(session: nox.Session) -> None:
+    """Every tool that tries to break a promise of docs/reliability.md; ``-- --long`` for the long forms, ``-- kills`` for one alone."""
+    session.install(".[test]")
+    session.run("python", "tests/torture/everything.py", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """The benchmark, side by side with its references; what stands behind ``--`` goes to it."""
     session.install(".[bench]")

@@ -302,12 +302,16 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
             return
         self._heard(station, payload)
 
-    def _write(self, frame: bytes) -> None:
-        if self.plain and self.state == self.STATE_OPEN:
+    def _write(self, frame: bytes) -> bool:
+        """Send a text message; False where the connection is closing, whoever began it, and nothing can be sent any more."""
+        if self.state != self.STATE_OPEN:
+            return False
+        if self.plain:
             self.write_now(frames.unmasked(frame))
         else:
             self.sendMessage(frame)
         self.gate.logged(self.name, "out", frame)
+        return True
 
     def _drop(self, reason: str) -> None:
         self._end(RESTART if reason == SHUTDOWN else POLICY, reason)

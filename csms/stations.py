@@ -57,7 +57,7 @@ Answerer = Callable[["Station", Call], Coroutine[Any, Any, Reply]]
 
 
 class Station:
-    """One connection of one station. ``fence`` grows with every connection of that station.
+    """One connection of one station. ``fence`` grows with every connection of that station; ``write`` says whether the socket was still open.
 
     ``accepted`` says that its boot was; ``asked`` are the actions that it was asked for before that.
     """
@@ -71,7 +71,7 @@ class Station:
         *,
         fence: int,
         peer_address: str,
-        write: Callable[[bytes], None],
+        write: Callable[[bytes], bool],
         drop: Callable[[str], None],
         hold: Callable[[bool], None],
         ping: Callable[[], defer.Deferred[None]],
@@ -202,7 +202,9 @@ class Station:
 
     async def _exchange(self, action: str, payload: Payload, timeout_s: float) -> Payload:
         message_id = f"{self.fence}.{next(self._ids)}"
-        self._write(self._peer.call(message_id, action, payload))
+        if not self._write(self._peer.call(message_id, action, payload)):
+            self._peer.give_up(message_id)
+            raise not_connected(self.id)
         waiting: defer.Deferred[Result | Failure] = defer.Deferred()
         self._waiting = waiting
         try:

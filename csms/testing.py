@@ -190,7 +190,7 @@ class FakeStation:
         if await house.switchboard.remove(self.station):
             house.tell(StationLost(self.station.ref, house.now(), "closed"))
 
-    def _written(self, frame: bytes) -> None:
+    def _written(self, frame: bytes) -> bool:
         message = json.loads(frame)
         match message:
             case [2, *_]:
@@ -199,6 +199,7 @@ class FakeStation:
                 self._later(self._waiting.pop(id).callback, payload)
             case [4, id, code, description, _] if id in self._waiting:
                 self._later(self._waiting.pop(id).errback, Refused(code, description))
+        return True
 
     def _later(self, call: Callable[[Any], None], what: object) -> None:
         """As over a socket: the CSMS has finished with a message before the station hears of it."""

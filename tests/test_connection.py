@@ -10,6 +10,9 @@ import pytest_twisted
 from socket_kit import Socket
 from twisted.internet import defer
 
+from csms.model.provisioning import StationBooted
+from csms.model.transactions import TransactionStarted
+from csms.stations import CommandFailed
 from csms.testing import TestCsms, make_csms
 
 Make = Callable[..., Awaitable[TestCsms]]
@@ -126,3 +129,23 @@ async def test_a_second_socket_replaces_a_dead_one_and_its_late_close_changes_no
     first.close()
     await csms.settle()
     assert csms.house.switchboard.station("CS1") is second.protocol.station
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_answered_while_the_connection_closes_is_told_all_the_same(make: Make) -> None:
+    csms = await make()
+    socket = Socket(csms)
+    await socket.ask("/ocpp/CS1")
+    socket.send('[2,"1","BootNotification",{"reason":"PowerUp","chargingStation":{"model":"M","vendorName":"V"}}]')
+    await csms.settle(lambda: csms.told(StationBooted))
+    station = csms.house.switchboard.station("CS1")
+    assert station is not None
+    when = '"eventType":"Started","timestamp":"2026-03-01T12:00:00Z","triggerReason":"CablePluggedIn","seqNo":0'
+    socket.send(f'[2,"2","TransactionEvent",{{{when},"transactionInfo":{{"transactionId":"T1"}}}}]')
+    station.drop("the test says so")
+    sent = socket.transport.value()
+    await csms.settle(lambda: csms.told(TransactionStarted))
+    assert len(csms.told(TransactionStarted)) == 1
+    assert socket.transport.value() == sent
+    with pytest.raises(CommandFailed, match="not connected"):
+        await station.call("Reset", {"type": "OnIdle"})

@@ -26,13 +26,15 @@ LONGEST = 25
 
 @dataclass(slots=True)
 class Charge:
-    """One transaction as the station knows it; ``answered`` are the keys of its events that the server confirmed."""
+    """One transaction as the station knows it; ``answered`` are the keys of its events that the server confirmed, ``forgotten`` those that the
+    station sent, and gave up when no answer came."""
 
     station: str
     begin_wh: int
     end_wh: int = 0
     wire_id: str = ""
     answered: list[str] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
     begun: bool = False
     ended: bool = False
     settled: bool = False
@@ -50,15 +52,29 @@ class Message:
 
 
 class KillStation:
-    """One station: makes messages, sends them one at a time, remembers what was answered."""
+    """One station: makes messages, sends them one at a time, remembers what was answered.
+
+    ``forgets_after`` so many tries it gives up a reading (0: never). With ``strays`` an answer that nobody waits for is no error: the network repeats
+    things.
+    """
 
     subprotocol: str
 
-    def __init__(self, name: str, random_numbers: random.Random, *, patience_s: float | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        random_numbers: random.Random,
+        *,
+        patience_s: float | None = None,
+        forgets_after: int = 0,
+        strays: bool = False,
+    ) -> None:
         self.name = name
         self.journal: dict[str, Message] | None = None
         """Each message by the id of every try, where somebody wants to know."""
         self._patience_s = patience_s
+        self._forgets_after = forgets_after
+        self._strays = strays
         self.charges: list[Charge] = []
         self.errors: list[str] = []
         self.answers = 0
@@ -68,6 +84,11 @@ class KillStation:
         self._clock = datetime.now(UTC)
         self._ids = itertools.count(1)
         self._queue: deque[Message] = deque([self._boot()])
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing waits to be answered, and no transaction runs."""
+        return not self._queue and (not self.charges or self.charges[-1].ended)
 
     async def talk(self, url: str, *, finish: bool = False, until: asyncio.Event | None = None) -> None:
         """Connect and talk until the connection is lost or an answer is late; with ``finish`` until the running transaction has ended, at the
@@ -84,13 +105,21 @@ class KillStation:
             return
 
     def _came_back(self) -> None:
-        """After an outage one station in four boots again; the others go on where they were."""
+        """After an outage one station in four boots again; the others go on where they were, but for what they forget."""
+        if self._queue and self._forgets(self._queue[0]):
+            lost = self._queue.popleft()
+            assert lost.charge is not None
+            lost.charge.forgotten.append(lost.key)
         if self._queue and self._queue[0].action != "BootNotification" and self._random.random() < 0.25:
             self._queue.appendleft(self._boot())
 
+    def _forgets(self, message: Message) -> bool:
+        reading = message.payload.get("eventType") == "Updated"
+        return reading and 0 < self._forgets_after <= message.tries
+
     def _next(self, *, finish: bool) -> Message | None:
         if not self._queue:
-            if finish and (not self.charges or self.charges[-1].ended):
+            if finish and self.done:
                 return None
             self._queue.extend(self._more())
         return self._queue[0]
@@ -118,7 +147,7 @@ class KillStation:
         """The server asks something of its own: refused, so that it does not wait."""
         if frame[0] == 2:
             await socket.send(json.dumps([4, frame[1], "NotSupported", "", {}]))
-        else:
+        elif not self._strays:
             self.errors.append(f"{self.name}: an answer nobody waits for: {frame}")
 
     def _answered(self, charge: Charge, message: Message, answer: Payload) -> None:

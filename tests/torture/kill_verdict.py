@@ -21,13 +21,15 @@ NEWEST = 100
 
 @dataclass(slots=True)
 class Verdict:
-    """What was found wrong, in sentences; ``lost`` and ``doubled`` count events, the rest transactions."""
+    """What was found wrong, in sentences; ``lost`` and ``doubled`` count events, the rest transactions. ``holed`` is no harm: a reading that its
+    station forgot is told to be missing."""
 
     checked: int = 0
     lost: int = 0
     doubled: int = 0
     bills: int = 0
     wrong_bills: int = 0
+    holed: int = 0
     faults: list[str] = field(default_factory=list)
 
     @property
@@ -101,6 +103,11 @@ class Judge:
             self._fault(f"{charge.station}: transaction {charge.wire_id} is gone", lost=len(charge.answered))
             return
         path = f"/api/v1/transactions/{ids[0]}"
+        if charge.forgotten:
+            row = self._api.expect(200, "GET", path)
+            self._events(charge, row)
+            if self._says_what_is_missing(charge, row):
+                return
         try:
             row = self._api.until(path, lambda row: (row["bill"] or {}).get("status") == "final", BILL_S)
         except AssertionError as late:
@@ -108,6 +115,18 @@ class Judge:
             return
         self._events(charge, row)
         self._bill(charge, row["bill"])
+
+    def _says_what_is_missing(self, charge: Charge, row: Any) -> bool:
+        """Whether something forgotten never came; if so, exactly that is told to be missing."""
+        stored = {event_key(event) for event in row["events"]}
+        holes = sorted(int(key) for key in charge.forgotten if key not in stored)
+        if not holes and not row["missing"]:
+            return False
+        self.verdict.holed += 1
+        if sorted(row["missing"]) != holes or row["completeness"] not in ("incomplete", "gave_up"):
+            told = f"{row['completeness']}, without {row['missing']}"
+            self._fault(f"{charge.station} {charge.wire_id}: lacks {holes}, but is told to be {told}", lost=1)
+        return True
 
     def _events(self, charge: Charge, row: Any) -> None:
         self.verdict.checked += 1

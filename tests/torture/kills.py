@@ -1,31 +1,27 @@
 """Kill -9 at random moments under load, over and over, and look whether an answered event was lost or kept twice.
 
-    python tests/torture/kills.py --cycles 200 --seed 7
+    python tests/torture/kills.py --size 200 --seed 7
 
-Needs an environment in which the server is installed (the present one, or the folder in CSMS_BIN). Ends with one line that has the seed, and with
-exit status 1 when anything was wrong.
+Needs an environment in which the server is installed (the present one, or the folder in CSMS_BIN).
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import random
-import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-# ruff: noqa: E402 - the shared modules of the tests are no package: their folders are made known first
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "end_to_end")]
+from torture_tool import Report, Run, main
 
+# ruff: noqa: I001 - the tool makes the other folders known
 from api_client import Api
 from kill_books import with_backend
 from kill_stations import KillStation, KillStation16, KillStation201
 from kill_verdict import Judge, Verdict
-from server_process import CLEAN_ENDS, ServerProcess, csms_missing
+from server_process import CLEAN_ENDS, ServerProcess
 
 STATIONS = 20
 EARLIEST_S, LATEST_S = 0.05, 0.4
@@ -154,29 +150,13 @@ def run(folder: Path, *, cycles: int, seed: int, say: Callable[[str], None] = pr
             server.kill()
 
 
-def main() -> int:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--cycles", type=int, default=200, help="how often the server is killed (default 200)")
-    parser.add_argument(
-        "--seed", type=int, default=random.randrange(2**31), help="repeats the moments of an earlier run"
-    )
-    parser.add_argument("--keep", type=Path, help="run in this new folder and leave database and log there")
-    options = parser.parse_args()
-    if missing := csms_missing():
-        print(missing)
-        return 2
-    if options.keep:
-        options.keep.mkdir(parents=True)
-        outcome = run(options.keep, cycles=options.cycles, seed=options.seed)
-    else:
-        with tempfile.TemporaryDirectory(prefix="csms-kill-") as folder:
-            outcome = run(Path(folder), cycles=options.cycles, seed=options.seed)
-    for line in (*outcome.verdict.faults[:20], *outcome.errors[:20]):
-        print(line)
-    print(outcome)
-    return 0 if outcome.clean else 1
+def torture(this: Run, report: Report) -> None:
+    """As one of the tools."""
+    outcome = run(this.folder, cycles=this.size, seed=this.seed, say=this.say)
+    report.faults += [*outcome.verdict.faults, *outcome.errors]
+    report.expect(outcome.clean, str(outcome))
+    report.figures["outcome"] = outcome
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main("kills", __doc__ or "", "kills", (200, 10_000), torture)

@@ -12,7 +12,7 @@ from disk_log import no_shim
 from server_process import csms_missing
 
 HERE = Path(__file__).parent
-TOOLS = ("power_cuts", "disk_faults")
+TOOLS = ("power_cuts", "disk_faults", "fault_proxy")
 ON_A_SHIM = ("power_cuts", "disk_faults")
 LONGEST_S = 180
 

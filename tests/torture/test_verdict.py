@@ -97,6 +97,29 @@ def test_harm_is_found(rows: list[dict[str, Any]], lost: int, doubled: int, wron
     assert (verdict.lost, verdict.doubled, verdict.wrong_bills) == (lost, doubled, wrong_bills)
 
 
+@pytest.mark.parametrize(
+    ("kept", "told", "lost", "holed"),
+    [
+        pytest.param("02", ("incomplete", [1]), 0, 1, id="told"),
+        pytest.param("02", ("complete", []), 1, 1, id="not told"),
+        pytest.param("02", ("incomplete", [1, 7]), 1, 1, id="more is told than lacks"),
+        pytest.param("012", ("complete", []), 0, 0, id="it came, only its answer was lost"),
+        pytest.param("012", ("incomplete", [1]), 1, 1, id="it is there, and told to lack"),
+    ],
+)
+def test_what_is_told_to_be_missing_is_held_against_what_is(
+    kept: str, told: tuple[str, list[int]], lost: int, holed: int
+) -> None:
+    station = station_with_one_charge()
+    station.charges[0].answered.remove("1")
+    station.charges[0].forgotten.append("1")
+    events = [ROW["events"][int(number)] for number in kept]
+    judge = Judge(FakeApi([changed(events=events, completeness=told[0], missing=told[1])]))
+    judge.finish(station)
+    assert (judge.verdict.lost, judge.verdict.holed) == (lost, holed)
+    assert judge.verdict.clean is not bool(lost)
+
+
 def bill(number: int, total: str = "3.25") -> dict[str, Any]:
     """An issued bill."""
     return {"number": f"main-2026-{number:06}", "total": total}

@@ -14,7 +14,7 @@ from pathlib import Path
 # The shared modules of the tests are no package: who imports this module can import those too.
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "end_to_end")]
 
-FAULTS_SHOWN = 20
+FAULTS_SHOWN, LONGEST_FAULT = 20, 2000
 
 
 @dataclass(slots=True)
@@ -75,7 +75,7 @@ def main(tool: str, about: str, what: str, sizes: tuple[int, int], torture: Call
         with tempfile.TemporaryDirectory(prefix="csms-torture-") as folder:
             torture(Run(Path(folder), options.seed, size, options.long, _say), report)
     for fault in report.faults[:FAULTS_SHOWN]:
-        print(fault)
+        print(fault[:LONGEST_FAULT])
     figures = "; ".join(f"{name} {value}" for name, value in report.figures.items())
     verdict = f"FAILED ({len(report.faults)} faults)" if report.faults else "ok"
     print(
