@@ -27,6 +27,7 @@ BACKDATED = timedelta(hours=1)
 CA_DAYS = 3650
 CA_NAME = "stations-ca"
 FILE_NAME = re.compile(r"[\w.@-]+")
+HOST_NAME = re.compile(r"(\*\.)?(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*")
 
 
 class CertificateFault(Exception):
@@ -182,10 +183,10 @@ class Authority:
         return self._signed(csr.request.subject, csr.request.public_key(), at, days, usage)
 
     def server(self, host: str, kind: str, days: int, at: datetime | None = None) -> tuple[str, str]:
-        """Chain and key of a server, in PEM."""
-        key = new_key(kind)
+        """Chain and key of a server, in PEM; raises CertificateFault for what is no name of a host."""
         names = [*dict.fromkeys([host, "localhost"])]
         alternative = x509.SubjectAlternativeName([_alternative(name) for name in names])
+        key = new_key(kind)
         subject = _subject(host, _name(self.certificate.subject, NameOID.ORGANIZATION_NAME))
         start = at or datetime.now(UTC)
         chain = self._signed(subject, key.public_key(), start, days, ExtendedKeyUsageOID.SERVER_AUTH, alternative)
@@ -267,6 +268,8 @@ def _alternative(name: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
+        if len(name) > 253 or not HOST_NAME.fullmatch(name):
+            raise CertificateFault(f"{name[:100]!r} is neither a host's name nor an IP address") from None
         return x509.DNSName(name)
 
 

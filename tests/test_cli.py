@@ -92,3 +92,18 @@ def test_a_plugins_command_that_cannot_be_loaded_costs_nothing_but_itself(monkey
     used = CliRunner().invoke(main, ["lamp", "on", "--bright"])
     assert used.exit_code == 1
     assert "no_such_package:lamp cannot be loaded: ModuleNotFoundError" in used.output
+
+
+@pytest.mark.parametrize("host", ["csms.example.org", "10.0.0.1", "::1", "*.example.org"])
+def test_ca_init_makes_certificates_for_names_and_addresses(host: str, tmp_path: Path) -> None:
+    answer = CliRunner().invoke(main, ["ca", "init", host, "--folder", str(tmp_path / "tls")])
+    assert answer.exit_code == 0
+    assert (tmp_path / "tls" / "server-rsa.pem").exists()
+
+
+@pytest.mark.parametrize(
+    "host", ["../..", "a b", "ws://csms.example.org", "-x.example.org", "x" * 64, "münchen.example"]
+)
+def test_ca_init_refuses_what_is_no_host(host: str, tmp_path: Path) -> None:
+    answer = CliRunner().invoke(main, ["ca", "init", "--folder", str(tmp_path / "tls"), "--", host])
+    assert (answer.exit_code, "neither a host's name nor an IP address" in answer.output) == (1, True)

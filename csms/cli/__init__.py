@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from csms import __version__
-from csms.cli import bills, database, operate, people, security
+from csms.cli import bills, database, operate, people, security, stations, tokens, transactions
 from csms.cli.bench import bench
 from csms.cli.explain import explain
 from csms.cli.notify import notify
@@ -104,11 +104,11 @@ def sim(url: str, station: str, protocol: str, password: str | None, tag: str, e
 
 for group in (
     database.db,
-    operate.station,
-    operate.tx,
+    stations.station,
+    transactions.tx,
     bills.bill,
     explain,
-    operate.tag,
+    tokens.tag,
     operate.plugins,
     security.security,
     security.ca,

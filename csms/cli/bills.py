@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from csms.cli.client import Api, segment
-from csms.cli.operate import over_api
+from csms.cli.client import Api, over_api, segment
 from csms.cli.show import one, plain, rows
 
 STATUSES = ("provisional", "quarantined", "final", "corrected", "cancelled", "written_off")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode
 from urllib.request import Request, urlopen
@@ -15,6 +16,7 @@ import click
 
 from csms.config import Site, SiteFileError, load_site
 
+F = TypeVar("F", bound=Callable[..., Any])
 ANSWER_S = 70.0
 
 
@@ -74,6 +76,20 @@ def api_of(site_file: Path | None, url: str | None, token: str | None) -> Api:
     return Api(url.rstrip("/") if url else _address(site), token or _token(site))
 
 
+def over_api(command: F) -> F:
+    """Options that every command over the API takes; the command is given ``api`` and ``as_json``."""
+
+    @click.option("--site", type=click.Path(path_type=Path), help="the site file (default: csms.toml here)")
+    @click.option("--url", help="the API's address, such as http://127.0.0.1:9001")
+    @click.option("--token", envvar="CSMS_TOKEN", help="the API's token (default: from the site file or csms.token)")
+    @click.option("--json", "as_json", is_flag=True, help="print JSON")
+    @wraps(command)
+    def wrapped(site: Path | None, url: str | None, token: str | None, **given: Any) -> Any:
+        return command(api=api_of(site, url, token), **given)
+
+    return wrapped  # type: ignore[return-value]
+
+
 def _address(site: Site) -> str:
     kind, *parts = site.api.listen.replace("\\:", "\0").split(":")
     named = dict(part.split("=", 1) for part in parts if "=" in part)
@@ -109,9 +125,10 @@ def _refusal(refused: HTTPError) -> str:
         problem = json.loads(refused.read())
     except ValueError:
         return f"the API answered {refused.code}"
+    said = problem.get("detail") or problem.get("title", f"the API answered {refused.code}")
     more = [
-        f"  {one.get('pointer') or one.get('parameter', '')}: {one['detail']}"
+        f"{one.get('pointer') or one.get('parameter', '')}: {one['detail']}"
         for one in problem.get("errors", [])
         if "line" not in one
     ]
-    return "\n".join([problem.get("detail") or problem.get("title", f"the API answered {refused.code}"), *more])
+    return "\n  ".join([said, *(one for one in more if one != said)])

@@ -6,8 +6,7 @@ from typing import Any
 
 import click
 
-from csms.cli.client import Api
-from csms.cli.operate import over_api
+from csms.cli.client import Api, over_api
 from csms.cli.show import one, plain
 
 INDENT = " " * 33

@@ -7,8 +7,7 @@ import secrets
 
 import click
 
-from csms.cli.client import Api
-from csms.cli.operate import over_api
+from csms.cli.client import Api, over_api
 from csms.cli.show import one, rows
 
 KEY_BYTES = 32

@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from csms.cli.client import Api, api_of, segment
-from csms.cli.operate import over_api
+from csms.cli.client import Api, api_of, over_api, segment
 from csms.cli.show import one, plain, rows
 
 ROLES = click.Choice(["driver", "viewer", "support", "operator", "admin"])

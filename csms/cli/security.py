@@ -7,8 +7,7 @@ from pathlib import Path
 import click
 
 from csms.certificates import Authority, CertificateFault, write_pair
-from csms.cli.client import Api
-from csms.cli.operate import over_api
+from csms.cli.client import Api, over_api
 from csms.cli.show import rows
 
 
@@ -42,7 +41,7 @@ def security_events(api: Api, as_json: bool, of_station: str, kind: str, critica
 @over_api
 def security_certificates(api: Api, as_json: bool, of_station: str) -> None:
     """Which certificates stations have, the first to expire first."""
-    found = api.items("/certificates", most=1000, station=of_station)
+    found = api.ask("GET", "/api/v1/certificates", station=of_station)["items"]
     columns = {
         "station": "station",
         "kind": "kind",

@@ -43,7 +43,7 @@ def damage(file: Path) -> list[str]:
 
 def _looked_at(path: Path, look: Callable[[Path, sqlite3.Connection], list[str]]) -> list[str]:
     if not path.is_file():
-        return [f"{path} is not there"]
+        return [f"{path} is no file" if path.exists() else f"{path} is not there"]
     try:
         connection = reading(path)
         try:

@@ -62,9 +62,12 @@ def _print(found: list[Finding]) -> None:
     for one in found:
         click.echo(f"{one.level}: {one.problem}\n", err=True)
     errors = sum(one.level == "error" for one in found)
-    click.echo(
-        f"{errors} mistakes, {len(found) - errors} warnings." if found else "The rules are well.", err=bool(found)
-    )
+    said = f"{_counted(errors, 'mistake')}, {_counted(len(found) - errors, 'warning')}."
+    click.echo(said if found else "The rules are well.", err=bool(found))
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _exit_code(found: list[Finding], strict: bool) -> int:
@@ -126,6 +129,8 @@ def explain(
     if as_json:
         click.echo(json.dumps(answer, indent=2))
         return
+    if not answer["rules"]:
+        click.echo("The server has no rules.")
     for one in answer["rules"]:
         if event_file is not None:
             click.echo(f"{one['rule']}: {'runs' if one['runs'] else one['reason']} ({one['place']})")
@@ -184,7 +189,7 @@ def replay(bench: Workbench, log: Path, new: tuple[Path, ...], site_file: Path |
 def reset(bench: Workbench, rule: str, key: str | None, site_file: Path | None) -> None:
     """Let a tripped rule of the running server work again, and open its gate."""
     answer = bench.server(site_file, "POST", f"{DOOR}/reset", {"rule": rule, "key": key})
-    click.echo(f"{rule}: {answer['reset']} keys work again.")
+    click.echo(f"{rule}: {_counted(answer['reset'], 'key')} can work again.")
 
 
 @rules.command()

@@ -108,8 +108,11 @@ def document_of(path: Path, folder: Path, mistakes: list[Problem], scope: str = 
     name = str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
     try:
         text = path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as fault:
-        mistakes.append(Problem(name, 1, 1, "", f"cannot be read: {fault}", "rule files are UTF-8 text"))
+    except OSError as fault:
+        mistakes.append(Problem(name, 1, 1, "", f"cannot be read: {fault.strerror}", "name a file of rules"))
+        return None
+    except UnicodeDecodeError:
+        mistakes.append(Problem(name, 1, 1, "", "this is not UTF-8 text", "save the file as UTF-8"))
         return None
     return parse(text, name, mistakes, scope)
 

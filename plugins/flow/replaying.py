@@ -80,7 +80,12 @@ def read_log(bench: Workbench, path: Path) -> list[Frame]:
     if path.suffix in (".sqlite", ".db"):
         return [Frame(*one) for one in bench.frames(path)]
     found = []
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as fault:
+        why = fault.strerror if isinstance(fault, OSError) else "it is not UTF-8 text"
+        raise ValueError(f"{path} cannot be read: {why}") from None
+    for number, line in enumerate(text.splitlines(), 1):
         try:
             one = json.loads(line)
             found.append(

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 from server_process import SITE, ServerProcess, csms_bin, csms_missing
+
+from csms.cli import main
 
 pytestmark = pytest.mark.skipif(bool(csms_missing()), reason=csms_missing())
 
@@ -112,8 +117,62 @@ def test_tokens_are_imported_and_a_bad_line_is_named(office: ServerProcess, tmp_
         assert "line 2" in csms(office, "tag", "import", str(tags), fails=True)
         tags.write_text("tag\nC3\n")
         assert "name the columns" in csms(office, "tag", "import", str(tags), fails=True)
+        tags.write_bytes(b"value\nF\xfcnf\n")
+        assert "not UTF-8" in csms(office, "tag", "import", str(tags), fails=True)
     finally:
         office.terminate()
+
+
+def test_every_list_is_shown_by_a_fresh_server(office: ServerProcess) -> None:
+    office.start()
+    try:
+        office.wait_ready()
+        asking = [
+            path for path, command in over_the_api() if not any(one.required or one.nargs < 0 for one in command.params)
+        ]
+        assert {("tx", "list"), ("security", "certificates"), ("plugins",), ("reload",)} <= set(asking)
+        for path in asking:
+            done = CliRunner().invoke(main, [*path, "--json", "--site", str(office.site_file)])
+            assert (path, done.exit_code) == (path, 0), done.output
+            json.loads(done.stdout)
+        assert "no station is called" in csms(office, "station", "tail", "NOBODY", fails=True)
+        assert "at least one character" in csms(office, "tag", "add", "", fails=True)
+    finally:
+        office.terminate()
+
+
+def over_the_api() -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every command that asks a running server and can print JSON, by its words."""
+    for path, command in commands(main):
+        names = {one.name for one in command.params}
+        if {"as_json", "token", "url"} <= names:
+            yield path, command
+
+
+def commands(group: click.Group, *path: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, *path, name)
+        else:
+            yield (*path, name), command
+
+
+@pytest.mark.parametrize(("path", "command"), [pytest.param(*one, id=" ".join(one[0])) for one in over_the_api()])
+def test_without_a_server_a_command_says_where_it_looked(
+    path: tuple[str, ...], command: click.Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "1").write_text("value\nA1\n")
+    needed = [one for one in command.params if one.required]
+    options = [word for one in needed if isinstance(one, click.Option) for word in (one.opts[0], a_value(one))]
+    values = [a_value(one) for one in needed if isinstance(one, click.Argument)]
+    done = CliRunner().invoke(main, [*path, *options, *values], input="long enough 1\nlong enough 1\n")
+    assert "csms.token is not there: run this where the server was started" in done.output
+    assert (done.exit_code, type(done.exception)) == (1, SystemExit)
+
+
+def a_value(parameter: click.Parameter) -> str:
+    return parameter.type.choices[0] if isinstance(parameter.type, click.Choice) else "1"
 
 
 def test_the_site_of_the_tests_checks_well(office: ServerProcess) -> None:

@@ -100,6 +100,17 @@ def test_what_is_hardly_meant_is_warned_of(run: Run, lint: str) -> None:
     assert run("check", "--strict")[0] == 2
 
 
+def test_what_is_no_text_and_no_file_is_said(run: Run) -> None:
+    path = write("rules/a.toml", "")
+    path.write_bytes(b"\xff\xfe\x80")
+    code, said = run("check", str(path))
+    assert (code, "this is not UTF-8 text" in said, "1 mistake, 0 warnings." in said) == (1, True, True)
+    assert "Is a directory" in run("check", str(path.parent))[1]
+    for log in (path, path.parent):
+        code, said = run("replay", str(log))
+        assert (code, f"{log} cannot be read" in said) == (1, True)
+
+
 def test_findings_are_shown_as_sarif(run: Run) -> None:
     path = write("rules/a.toml", WARNED["reset-without-limit"])
     code, said = run("check", "--sarif", str(path))

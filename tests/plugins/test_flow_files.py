@@ -126,7 +126,7 @@ def test_texts_over_several_lines_do_not_move_the_lines(tmp_path: Path) -> None:
 def test_bytes_that_are_no_text_are_told(tmp_path: Path) -> None:
     (tmp_path / "rules").mkdir()
     (tmp_path / "rules" / "b.toml").write_bytes(b"\xff\xfe")
-    assert "rules/b.toml:1: : cannot be read" in mistakes(tmp_path, GOOD)[0]
+    assert "rules/b.toml:1: : this is not UTF-8 text" in mistakes(tmp_path, GOOD)[0]
 
 
 def test_a_site_file_among_the_rules_is_read_for_its_rules_only(tmp_path: Path) -> None:
