@@ -26,6 +26,7 @@ from csms_plugins.flow.loader import RuleSet, load, rule_files, rule_of
 from csms_plugins.flow.news import BootAsked, ResetAsked
 from csms_plugins.flow.rule import Rule
 from csms_plugins.flow.web import RulesResource
+from twisted.internet.defer import DeferredLock
 from twisted.internet.task import LoopingCall
 
 from csms.api import (
@@ -84,6 +85,7 @@ class FlowRules:
         self.more: tuple[Document, ...] = ()
         """Rules that lie in no file of the site: those of a test."""
         self._stamp: object = None
+        self._switching = DeferredLock()
         self._looking = LoopingCall(self.look)
         self._writing = LoopingCall(self._write)
         for timer in (self._looking, self._writing):
@@ -102,10 +104,15 @@ class FlowRules:
             raise SiteFileError(found.mistakes)
 
         def take_over() -> list[str]:
-            before = dict(self.engine.rules)
+            engine, rules, was = self.engine, self.engine.rules, self.settings
+            if settings.enabled is not was.enabled:
+                self.engine = Engine(self.csms)
+                self.csms.later(0, self.start if settings.enabled else lambda: self._end(engine))
             self._take_over(settings, found)
             self.csms.listen(self.engine.kinds())
-            return _differences(before, self.engine.rules)
+            if settings.reload_every != was.reload_every and self._writing.running:
+                self._look_again()
+            return _differences(rules, self.engine.rules)
 
         return take_over
 
@@ -139,8 +146,16 @@ class FlowRules:
         if not self.settings.enabled:
             self.csms.log.warn("flow rules are off: no rule is at work, and nothing that was begun goes on")
             return
-        await self.engine.start(lambda kept: rule_of(kept, self.set.words))
+        async with self._switching:
+            await self.engine.start(lambda kept: rule_of(kept, self.set.words))
+        self.csms.listen(self.engine.kinds())
         self._writing.start(WRITE_EVERY_S, now=False).addErrback(self._ended)
+        self._look_again()
+
+    def _look_again(self) -> None:
+        """Look at the files from now on as often as the settings say."""
+        if self._looking.running:
+            self._looking.stop()
         every_s = self.settings.reload_every.total_seconds()
         if every_s:
             self._looking.start(every_s, now=False).addErrback(self._ended)
@@ -150,10 +165,14 @@ class FlowRules:
 
     async def stop(self) -> None:
         """Look no more; what waits goes on after the next start."""
+        await self._end(self.engine)
+
+    async def _end(self, engine: Engine) -> None:
         for timer in (self._looking, self._writing):
             if timer.running:
                 timer.stop()
-        await self.engine.stop()
+        async with self._switching:
+            await engine.stop()
 
     async def _write(self) -> None:
         self.engine.traces.prune(self.csms.now().timestamp())

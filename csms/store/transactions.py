@@ -34,6 +34,7 @@ from csms.store.writer import Writer
 
 ACTIVE_OF_STATION = compiled(FOUND.where(ACTIVE, Row.station == Q).order_by(Row.id))
 ACTIVE_OF_TOKEN = compiled(FOUND.where(ACTIVE, Row.token_key == Q, Row.token_type == Q).order_by(Row.id))
+DUE_BILLS = compiled(FOUND.where(DUE, Row.active == SQL("0"), Row.id > Q).order_by(Row.id).limit(Q))
 DECIDED = compiled(
     EventRow.select(EventRow.decision, EventRow.body)
     .join(Row)
@@ -127,8 +128,8 @@ class TransactionRows:
 
     async def due_bills(self, limit: int, *, after: int = 0) -> list[tuple[Transaction, int]]:
         """Ended transactions that have events newer than their bill, with the revision to bill; ``after`` goes on behind that number."""
-        query = FOUND.where(DUE, Row.active == 0, Row.id > after).order_by(Row.id).limit(limit)
-        return await self._readers.many(query, lambda row: (_state(row), int(row[5])))
+        found = await self._readers.threaded(lambda here: here.execute(DUE_BILLS, (after, limit)).fetchall())
+        return [(_state(row), int(row[5])) for row in found]
 
     async def of_tokens(
         self, tokens: Sequence[IdToken], *, after: int = 0, limit: int = 100

@@ -24,7 +24,7 @@ async def answers(engine: Engine, name: str, question: Any) -> AsyncIterator[tup
     if name in AT_ITS_TIME:
         seen["now"] = engine.stations.moment(now, question.station.id)
     for rule in bound:
-        if rule.answer is None or not engine.scopes.covers(rule.scope, question.station.id):
+        if rule.answer is None or not engine.covers(rule, question.station.id):
             continue
         names = engine.names(rule, seen)
         trace = traced(engine.csms.now(), name, question.station.id, cited(seen))

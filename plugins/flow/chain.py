@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from csms_plugins.flow.files import duration
+from csms_plugins.flow.files import LONGEST_S, duration, grown
 
 from csms.api import (
     Authorization,
@@ -110,7 +110,7 @@ def status_plan(answer: Mapping[str, Any], silence: StatusSilence) -> StatusChec
         return StatusCheckPlan(ask=False, next_in_s=first_s - silence.silence_s)
     if silence.asked >= tries:
         return StatusCheckPlan(ask=False, fault=True, next_in_s=every_s)
-    return StatusCheckPlan(ask=True, next_in_s=every_s * float(backoff) ** silence.asked)
+    return StatusCheckPlan(ask=True, next_in_s=grown(every_s, backoff, silence.asked, LONGEST_S))
 
 
 def missing_plan(after_s: float, silence: StatusSilence) -> StatusCheckPlan:

@@ -129,8 +129,8 @@ class Doer:
         station = names["station"].get("id")
         if not station:
             raise StepFailed("error", "the event has no station")
-        if not self._holds.commands(self._csms.now().timestamp()):
-            raise StepFailed("error", "rules have sent 100 commands within a minute")
+        if not self._holds.commands(self._stations.scopes.of(station).id, self._csms.now().timestamp()):
+            raise StepFailed("error", "rules have sent 100 commands within a minute to this site")
         sending = self._csms.send(station, command, origin=_origin(run))
         return _outcome(await self._within(sending, step.timeout_s))
 

@@ -51,6 +51,7 @@ class Engine:
         self.pendings = Pendings(csms, self.journal, self.stations, self._lasted)
         self.timers = Timers(csms, self.journal, self._timed)
         self.rules: dict[str, Rule] = {}
+        self._named_by_sites: set[str] = set()
         self._vocabulary = Vocabulary()
         self._own_names: dict[type, tuple[str, ...]] = {}
         self._bound: dict[str, tuple[Rule, ...]] = {}
@@ -63,6 +64,7 @@ class Engine:
         """Take over a whole new set at once. What runs goes on; a rule whose text is the same is untouched."""
         ordered = sorted(rules, key=lambda one: (one.order, one.position))
         self.rules = {rule.id: rule for rule in ordered}
+        self._named_by_sites = {rule.name for rule in ordered if rule.scope}
         self._vocabulary = vocabulary
         self._own_names = {kind.event: (name,) for name, kind in vocabulary.events.items() if "." in name}
         live = [rule for rule in ordered if rule.enabled]
@@ -115,14 +117,21 @@ class Engine:
         """Whether any rule is on an event or question of this name."""
         return name in self._bound
 
+    def covers(self, rule: Rule, station: str) -> bool:
+        """Whether a rule is for a station: one of the server's is not where the station's site has a rule of that name."""
+        if rule.scope:
+            return self.scopes.of(station).id == rule.scope
+        return rule.name not in self._named_by_sites or f"{self.scopes.of(station).id}/{rule.name}" not in self.rules
+
     def rules_on(self, name: str) -> tuple[Rule, ...]:
         """The rules on an event or question, in their order."""
         return self._bound.get(name, ())
 
     def kinds(self) -> tuple[type, ...]:
-        """The classes of news that the rules need."""
+        """The classes of news that the rules need, and the runs of rules that have been changed since."""
         names = {name for rule in self.rules.values() if rule.enabled for name in rule.events}
-        steps = [step for rule in self.rules.values() for step in rule.every_step()]
+        running = [run.rule for run in self.runs.unfinished()]
+        steps = [step for rule in (*self.rules.values(), *running) for step in rule.every_step()]
         names |= {one.event for step in steps for one in (step.until, step.awaited) if one is not None}
         if any(rule.for_s for rule in self.rules.values()) or any(step.offline_wait_s for step in steps):
             names.add("station.connected")
@@ -192,7 +201,7 @@ class Engine:
         ready = []
         now, station, about_tx = self.csms.now(), str(seen["station"].get("id", "")), cited(seen)
         for rule in rules:
-            if rule.scope and not self.scopes.covers(rule.scope, station):
+            if not self.covers(rule, station):
                 continue
             names = self.names(rule, seen)
             why = (causes and loop_of(rule, causes)) or unmet(rule, name, names, now)
@@ -238,7 +247,7 @@ class Engine:
         await self.begin(rule, pending.event, names, trace, pending.causes, pending.effect)
 
     async def _timed(self, rule: Rule, due: datetime) -> None:
-        stations = [NOBODY] if rule.each is None else await self.stations.matching(rule.each, rule.scope)
+        stations = [NOBODY] if rule.each is None else await self.stations.matching(rule.each)
         for station in stations:
             event = TimerFired(station, self.csms.now(), rule.id, due)
             seen = view(event, self._kind("timer"))
@@ -257,10 +266,8 @@ class Engine:
             self.traces.note(rule, trace, "skipped", busy)
         elif held is not None:
             self.traces.note(rule, trace, "skipped", held.reason)
-            if held.trips:
-                self.runs.tell_tripped(rule, key, names, causes)
-            if held.at_limit and rule.limit.then:
-                await self._hand_over(rule, names, causes, effect)
+            if held.at_limit:
+                await self._refused(rule, key, names, causes, effect)
         elif rule.dry:
             trace.steps = [f"{step.verb} {shown(step.what(about(rule, names)))}" for step in rule.steps]
             self.holds.started(rule, key, self.csms.now().timestamp())
@@ -272,10 +279,13 @@ class Engine:
             return
         self.journal.soon()
 
-    async def _hand_over(self, rule: Rule, names: Mapping[str, Any], causes: tuple[str, ...], effect: str) -> None:
-        """The rule is at its limit: call the one that takes over."""
+    async def _refused(self, rule: Rule, key: str, names: dict[str, Any], causes: tuple[str, ...], effect: str) -> None:
+        """The rule is at its limit: call the one that takes over, or say that it is tripped."""
+        outcome = self.holds.refused(rule, key, self.csms.now().timestamp())
         then = self.rules.get(f"{rule.scope}/{rule.limit.then}" if rule.scope else rule.limit.then)
-        if then is not None and then.enabled:
+        if outcome == "trips":
+            self.runs.tell_tripped(rule, key, names, causes)
+        elif outcome == "hands over" and then is not None and then.enabled:
             await self.consider("call", (then,), dict(names), (*causes, rule.id), effect)
 
     def _causes(self, event: object) -> tuple[str, ...]:

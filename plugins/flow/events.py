@@ -157,6 +157,10 @@ class Vocabulary:
         known = name in self.raised or self.lax
         return RAISED if known and rest and first not in OURS else None
 
+    def raises(self, name: str) -> bool:
+        """Whether a rule may give its own news this name."""
+        return (name in self.raised or self.lax) and self.kind(name) is not None
+
     def _call(self, action: str) -> Kind | None:
         if action != "*" and action not in self.heard:
             return None
@@ -175,7 +179,7 @@ class Vocabulary:
 
     def roots(self, kinds: Iterable[Kind]) -> list[dict[str, Shape]]:
         """For each kind all names that its rules can read."""
-        station = record({**STATION, **dict.fromkeys(self.flags, ANY)})
+        station = ANY if self.lax else record({**STATION, **dict.fromkeys(self.flags, ANY)})
         return [{**kind.roots(), "station": station, **GIVEN} for kind in kinds]
 
 

@@ -30,7 +30,7 @@ def explain(rules: FlowRules, station: str, last_s: float) -> dict[str, Any]:
     since = iso(rules.csms.now() - timedelta(seconds=min(last_s, 3e9 / 1000)))
     found = []
     for name, rule in rules.engine.rules.items():
-        if station and not rules.engine.scopes.covers(rule.scope, station):
+        if station and not rules.engine.covers(rule, station):
             continue
         traces = [one for one in rules.engine.traces.of(name) if station in ("", one["station"]) and one["at"] >= since]
         found.append({"rule": name, "place": rule.place, "on": list(rule.events), "traces": traces})
@@ -67,8 +67,9 @@ def _first_reason(rules: FlowRules, rule: Rule, event: str, names: dict[str, Any
         return f"event: it is on {', '.join(rule.events)}", rule.place
     if not rule.enabled:
         return "off: enabled = false", rule.place
-    if not engine.scopes.covers(rule.scope, station):
-        return f"scope: it is for the stations of site {rule.scope}", rule.place
+    if not engine.covers(rule, station):
+        whose = f"it is for the stations of site {rule.scope}" if rule.scope else "the station's site has its own rule"
+        return f"scope: {whose}", rule.place
     why = unmet(rule, event, names, now)
     if isinstance(why, Unmet):
         return str(why), why.clause.place

@@ -66,6 +66,14 @@ def duration(value: object) -> float | None:
     return seconds if seconds <= LONGEST_S else None
 
 
+def grown(seconds: float, factor: float, times: int, most: float) -> float:
+    """A pause that has grown so many times, up to the longest one there is."""
+    try:
+        return min(seconds * float(factor) ** times, most)
+    except OverflowError:
+        return most
+
+
 def spoken(seconds: float) -> str:
     """A duration as a person writes it."""
     if seconds < 1:

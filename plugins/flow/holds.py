@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ MOST_KEYS = 10_000
 HITS, FAILURES = 3, 10
 """So often at the built-in limit, or so many failures in a row, and the rule is tripped for the key."""
 COMMANDS, COMMANDS_S = 100, 60.0
+"""So many commands of rules in so many seconds to the stations of one site."""
 
 
 @dataclass(slots=True)
@@ -35,13 +37,20 @@ def _memory_s(rule: Rule) -> float:
     return max(rule.limit.per_s, rule.cooldown_s)
 
 
+def _recent(tally: Tally, rule: Rule, now: float) -> list[float]:
+    return [at for at in tally.starts if now - at < rule.limit.per_s]
+
+
+def _at_limit(rule: Rule) -> str:
+    return f"limit: {rule.limit.runs} runs in {spoken(rule.limit.per_s)}"
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Why a rule may not start: ``at_limit`` calls the rule that takes over, ``trips`` says that the rule is now tripped."""
+    """Why a rule may not start; ``at_limit`` if it is because it ran too often, which is then told by ``Holds.refused``."""
 
     reason: str
     at_limit: bool = False
-    trips: bool = False
 
 
 class Holds:
@@ -51,38 +60,33 @@ class Holds:
         self._journal = journal
         self._tallies: dict[str, dict[str, Tally]] = {}
         self._gates: dict[str, list[float]] = {}
-        self._commands: list[float] = []
+        self._commands: dict[str, deque[float]] = {}
 
     def check(self, rule: Rule, key: str, now: float, running: int) -> Held | None:
-        """Why the rule may not start now, or None; ``running`` counts its runs for all keys."""
+        """Why the rule may not start now, or None; ``running`` counts its runs for all keys. Asking changes nothing."""
         tally = self._tallies.get(rule.id, {}).get(key)
         if tally is not None:
             if tally.tripped:
                 return Held(f"tripped: {tally.tripped}; reset it by hand")
             if tally.starts and now - tally.starts[-1] < rule.cooldown_s:
                 return Held(f"cooldown: {spoken(rule.cooldown_s - now + tally.starts[-1])} left")
-            if (held := self._at_limit(rule, key, tally, now)) is not None:
-                return held
+            if len(_recent(tally, rule, now)) >= rule.limit.runs:
+                return Held(_at_limit(rule), at_limit=True)
         return self._gate(rule, now, running)
 
-    def _at_limit(self, rule: Rule, key: str, tally: Tally, now: float) -> Held | None:
-        limit = rule.limit
-        while tally.starts and now - tally.starts[0] >= limit.per_s:
-            tally.starts.pop(0)
-        if len(tally.starts) < limit.runs:
-            return None
-        reason = f"limit: {limit.runs} runs in {spoken(limit.per_s)}"
-        if not limit.own:
+    def refused(self, rule: Rule, key: str, now: float) -> str:
+        """Count that a limit held a rule back: ``trips`` if it is tripped by that, ``hands over`` if another one is to be called now."""
+        tally, outcome = self._tallies[rule.id][key], ""
+        if not rule.limit.own:
             tally.hits += 1
             if tally.hits >= HITS:
-                tally.tripped = f"{HITS} times at the {reason}"
-            self._put(rule.id, key, tally)
-            return Held(reason, trips=bool(tally.tripped))
-        fresh = tally.handed < tally.starts[0]
-        if fresh:
-            tally.handed = now
-            self._put(rule.id, key, tally)
-        return Held(reason, at_limit=fresh)
+                tally.tripped, outcome = f"{HITS} times at the {_at_limit(rule)}", "trips"
+        elif rule.limit.then and tally.handed < _recent(tally, rule, now)[0]:
+            tally.handed, outcome = now, "hands over"
+        else:
+            return ""
+        self._put(rule.id, key, tally)
+        return outcome
 
     def _gate(self, rule: Rule, now: float, running: int) -> Held | None:
         gate = rule.gate
@@ -146,13 +150,14 @@ class Holds:
         """The keys for which a rule is tripped, and why."""
         return {key: tally.tripped for key, tally in self._tallies.get(rule, {}).items() if tally.tripped}
 
-    def commands(self, now: float) -> bool:
-        """Count a command of a rule; False if there were a hundred in the last minute."""
-        while self._commands and now - self._commands[0] >= COMMANDS_S:
-            self._commands.pop(0)
-        if len(self._commands) >= COMMANDS:
+    def commands(self, site: str, now: float) -> bool:
+        """Count a command of a rule to a station of a site; False if there were a hundred in the last minute."""
+        sent = self._commands.setdefault(site, deque())
+        while sent and now - sent[0] >= COMMANDS_S:
+            sent.popleft()
+        if len(sent) >= COMMANDS:
             return False
-        self._commands.append(now)
+        sent.append(now)
         return True
 
     def load(self, kept: Mapping[str, Any], rules: Mapping[str, Rule], now: float) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ from csms_plugins.flow.scopes import Scopes
 from csms_plugins.flow.words import Words, words_of
 
 from csms.api import Csms, Problem
+
+NEEDED = ("name", "on", "let", "key", "mode", "gate", "do", "else")
+"""What a run that has begun still needs of its rule's text: the rest decided whether it begins."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +74,12 @@ def source_of(rule: Rule) -> dict[str, Any]:
 
 
 def rule_of(kept: Mapping[str, Any], words: Words) -> Rule | None:
-    """A rule from its kept text; None if it means nothing any more."""
+    """A rule from its kept text, as far as a run that has begun needs it; None if that means nothing any more.
+
+    What other rules raised and set then, and channels and plugins that have gone since, are no mistake: a step that needs one fails when it comes.
+    """
     source, scope = Source(str(kept["file"])), str(kept["scope"])
-    raw = RawRule(source, ("rule", 0), kept["table"], kept["options"], int(kept["position"]), scope)
-    limit = raw.table.get("limit")
-    then = str(limit.get("then", "")) if isinstance(limit, dict) else ""
-    return read_rule(raw, words, [], [then])
+    table = {key: value for key, value in kept["table"].items() if key in NEEDED}
+    raw = RawRule(source, ("rule", 0), table, kept["options"], int(kept["position"]), scope)
+    lax = replace(words, vocabulary=replace(words.vocabulary, lax=True), actions=None, channels=None)
+    return read_rule(raw, lax, [])

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from csms_plugins.flow.doer import Doer, StepFailed, Stopped
-from csms_plugins.flow.files import duration
+from csms_plugins.flow.files import duration, grown
 from csms_plugins.flow.journal import Journal
 from csms_plugins.flow.rule import Awaited, Retry, Step
 from csms_plugins.flow.run import FALLBACK, Run, following, in_else, step_at
@@ -160,7 +160,7 @@ class Performer:
             raise StepFailed("error", f"{wanted.event} says that it failed")
 
     async def _pause(self, run: Run, retry: Retry) -> None:
-        seconds = min(retry.every_s * retry.backoff ** (run.tries - 1), retry.max_s)
+        seconds = grown(retry.every_s, retry.backoff, run.tries - 1, retry.max_s)
         seconds *= 1 + retry.jitter * (2 * _share(run.effect_id) - 1)
         run.phase = ""
         await self._begin(run, "pause", seconds)

@@ -114,6 +114,12 @@ class Runs:
         for runs in self._active.values():
             yield from runs
 
+    def unfinished(self) -> Iterator[Run]:
+        """Every run that has begun, or waits for another one."""
+        yield from self.all()
+        for queue in self._queued.values():
+            yield from queue
+
     def waiting(self) -> int:
         """How many runs wait for another one."""
         return sum(map(len, self._queued.values()))
@@ -129,20 +135,22 @@ class Runs:
 
     def load(self, kept: Mapping[str, Any], rule_for: Callable[[str, str], Rule | None]) -> None:
         """Go on with the runs that were kept; ``rule_for(id, digest)`` finds their rules, also those that have changed since."""
+        found: list[Run] = []
         for key, value in kept.items():
             if (id := part(key, "run/")) is not None:
                 rule = rule_for(value["rule"], value["digest"])
-                if rule is None:
-                    self._journal.drop(key)
-                    self._csms.log.error(
-                        "run {run} of rule {rule} is forgotten: the rule is gone", run=id, rule=value["rule"]
-                    )
+                if rule is not None:
+                    found.append(run_of(id, value, rule))
                     continue
-                self._again(run_of(id, value, rule))
+                self._journal.drop(key)
+                said = "run {run} of rule {rule} is forgotten: the rule is gone"
+                self._csms.log.error(said, run=id, rule=value["rule"])
             elif (digest := part(key, "rule/")) is not None:
                 self._forget_text(digest, kept)
             elif part(key, "effect/") is not None and self._csms.now().timestamp() - float(value) > 86400:
                 self._journal.drop(key)
+        for run in sorted(found, key=lambda one: (one.phase == "queued", one.trace.at, one.number)):
+            self._again(run)
 
     def _forget_text(self, digest: str, kept: Mapping[str, Any]) -> None:
         """A rule's text is kept as long as one of its runs is."""

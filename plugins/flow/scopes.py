@@ -51,10 +51,6 @@ class Scopes:
             found = replace(found, timezone=self.timezone)
         return replace(found, tags=self.tags[station]) if station in self.tags else found
 
-    def covers(self, scope: str, station: str) -> bool:
-        """Whether rules of a site are for a station; those of the server itself are for all."""
-        return not scope or self.of(station).id == scope
-
     def window_tables(self, scope: str) -> tuple[Mapping[str, Mapping[str, Any]], ZoneInfo]:
         """The windows of a site by name, the server's own behind them, and its time zone."""
         here = next((one for one in self.all if one.id == scope), self.first)

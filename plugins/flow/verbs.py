@@ -112,7 +112,7 @@ def _verbs_value(reader: Reader, verb: str, table: Mapping[str, Any], where: Whe
         check_call(reader, what, table.get("with", {}), where)
     elif verb == "call":
         _action(reader, what, table.get("with", {}), where)
-    elif verb == "raise" and (what not in reader.words.vocabulary.raised or reader.words.vocabulary.kind(what) is None):
+    elif verb == "raise" and not reader.words.vocabulary.raises(what):
         reader.wrong(place, f"{what} is not a name for news of your own", 'as in "depot.full"')
     return what
 

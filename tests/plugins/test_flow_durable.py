@@ -341,7 +341,7 @@ def test_all_rules_together_send_a_hundred_commands_a_minute(tmp_path: Path) -> 
     for number in range(101):
         house.news(replace(FAULTED, evse=number))
     assert len(house.sent) == 100
-    assert house.last("a") == ("failed", "reset: rules have sent 100 commands within a minute")
+    assert house.last("a") == ("failed", "reset: rules have sent 100 commands within a minute to this site")
 
 
 # Modes
