@@ -16,15 +16,18 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509 import ocsp
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from csms_plugins.plug_and_charge_ocsp import (
+    check_fresh,
+    check_signature,
+    is_issuer,
+    named_in,
+    read_response,
+    request_for,
+)
 
 from csms.api import (
     CertificateFault,
-    CertificateHash,
     CertificateStatusAnswer,
     ContractCheck,
     ContractQuestion,
@@ -42,11 +45,6 @@ from csms.api import (
     read_chain,
 )
 
-ALGORITHMS: dict[str, type[hashes.HashAlgorithm]] = {
-    "SHA256": hashes.SHA256,
-    "SHA384": hashes.SHA384,
-    "SHA512": hashes.SHA512,
-}
 CACHED = 1000
 LONGEST_RESPONSE = 5500
 
@@ -103,9 +101,10 @@ class PlugAndCharge:
         """Ask about every certificate that was named; hashes alone are as good as a chain, if their issuers are known."""
         if self._settings.ocsp == "off" and chain:
             return ContractCheck(ContractStatus.ACCEPTED)
-        if not contract.ocsp and self._settings.ocsp == "require":
-            return ContractCheck(ContractStatus.NOT_AVAILABLE, "the station told no OCSP responder")
-        for one in contract.ocsp:
+        asked = contract.ocsp or tuple(named_in(chain, self._roots))
+        if not asked and self._settings.ocsp == "require":
+            return ContractCheck(ContractStatus.NOT_AVAILABLE, "neither station nor contract names an OCSP responder")
+        for one in asked:
             try:
                 status = self._judged(one, await self._response(one, contract.at), chain, contract.at)
             except (OutgoingFault, CertificateFault) as fault:
@@ -121,11 +120,11 @@ class PlugAndCharge:
     def _judged(
         self, asked: OcspData, der: bytes, chain: Sequence[x509.Certificate], at: datetime
     ) -> ocsp.OCSPCertStatus:
-        response = _read_response(der, asked.certificate)
-        issuer = next((one for one in (*chain, *self._roots) if _is_issuer(one, asked.certificate)), None)
+        response = read_response(der, asked.certificate)
+        issuer = next((one for one in (*chain, *self._roots) if is_issuer(one, asked.certificate)), None)
         if issuer is None:
             raise CertificateFault("nobody known issued the certificate")
-        _check_signature(response, issuer, at)
+        check_signature(response, issuer, at)
         return response.certificate_status
 
     # OCSP
@@ -148,14 +147,14 @@ class PlugAndCharge:
             raise CertificateFault("no responder is named")
         answer = await self._csms.fetch(
             asked.responder_url,
-            body=_request(asked.certificate),
+            body=request_for(asked.certificate),
             content_type="application/ocsp-request",
             max_bytes=LONGEST_RESPONSE,
         )
         if answer.status != 200:
             raise CertificateFault(f"the responder answered {answer.status}")
-        response = _read_response(answer.body, asked.certificate)
-        _check_fresh(response, at)
+        response = read_response(answer.body, asked.certificate)
+        check_fresh(response, at)
         until = min(response.next_update_utc or at + self._settings.ocsp_cache, at + self._settings.ocsp_cache)
         self._cache[asked] = (until, answer.body)
         while len(self._cache) > CACHED:
@@ -196,97 +195,3 @@ def _emaid(text: str) -> str:
 def _common_name(certificate: x509.Certificate) -> str:
     found = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
     return str(found[0].value) if found else ""
-
-
-def _algorithm(certificate: CertificateHash) -> hashes.HashAlgorithm:
-    kind = ALGORITHMS.get(certificate.algorithm)
-    if kind is None:
-        raise CertificateFault(f"the hash {certificate.algorithm!r} is not known")
-    return kind()
-
-
-def _request(certificate: CertificateHash) -> bytes:
-    try:
-        builder = ocsp.OCSPRequestBuilder().add_certificate_by_hash(
-            bytes.fromhex(certificate.issuer_name_hash),
-            bytes.fromhex(certificate.issuer_key_hash),
-            int(certificate.serial_number, 16),
-            _algorithm(certificate),
-        )
-        return builder.build().public_bytes(serialization.Encoding.DER)
-    except ValueError as fault:
-        raise CertificateFault(f"the certificate's hashes or number are wrong: {fault}") from None
-
-
-def _read_response(der: bytes, certificate: CertificateHash) -> ocsp.OCSPResponse:
-    try:
-        response = ocsp.load_der_ocsp_response(der)
-    except ValueError as fault:
-        raise CertificateFault(f"no OCSP response: {str(fault)[:100]}") from None
-    if response.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
-        raise CertificateFault(f"the responder says {response.response_status.name}")
-    same = (
-        response.serial_number == int(certificate.serial_number, 16)
-        and response.issuer_name_hash.hex() == certificate.issuer_name_hash.lower()
-        and response.issuer_key_hash.hex() == certificate.issuer_key_hash.lower()
-    )
-    if not same:
-        raise CertificateFault("the response is about another certificate")
-    return response
-
-
-def _check_fresh(response: ocsp.OCSPResponse, at: datetime) -> None:
-    skew = timedelta(minutes=5)
-    if response.this_update_utc > at + skew or (response.next_update_utc and response.next_update_utc < at - skew):
-        raise CertificateFault("the response is not of today")
-
-
-def _is_issuer(certificate: x509.Certificate, asked: CertificateHash) -> bool:
-    digest = hashes.Hash(_algorithm(asked))
-    digest.update(certificate.subject.public_bytes())
-    if digest.finalize().hex() != asked.issuer_name_hash.lower():
-        return False
-    digest = hashes.Hash(_algorithm(asked))
-    digest.update(_key_bits(certificate))
-    return digest.finalize().hex() == asked.issuer_key_hash.lower()
-
-
-def _key_bits(certificate: x509.Certificate) -> bytes:
-    """The bits of a public key as OCSP hashes them: without algorithm and length."""
-    key = certificate.public_key()
-    if isinstance(key, ec.EllipticCurvePublicKey):
-        return key.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
-    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.PKCS1)
-
-
-def _check_signature(response: ocsp.OCSPResponse, issuer: x509.Certificate, at: datetime) -> None:
-    _check_fresh(response, at)
-    for signer in (issuer, *(one for one in response.certificates if _is_responder(one, issuer, at))):
-        try:
-            _verify(signer, response)
-        except (InvalidSignature, ValueError, TypeError):
-            continue
-        return
-    raise CertificateFault("the response is not signed by the issuer")
-
-
-def _is_responder(certificate: x509.Certificate, issuer: x509.Certificate, at: datetime) -> bool:
-    try:
-        certificate.verify_directly_issued_by(issuer)
-        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except (InvalidSignature, ValueError, TypeError, x509.ExtensionNotFound):
-        return False
-    valid = certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc
-    return valid and ExtendedKeyUsageOID.OCSP_SIGNING in usage
-
-
-def _verify(signer: x509.Certificate, response: ocsp.OCSPResponse) -> None:
-    key, algorithm = signer.public_key(), response.signature_hash_algorithm
-    if algorithm is None:
-        raise ValueError("no hash")
-    if isinstance(key, ec.EllipticCurvePublicKey):
-        key.verify(response.signature, response.tbs_response_bytes, ec.ECDSA(algorithm))
-    elif isinstance(key, rsa.RSAPublicKey):
-        key.verify(response.signature, response.tbs_response_bytes, padding.PKCS1v15(), algorithm)
-    else:
-        raise ValueError("no key of a kind that is known")

@@ -128,7 +128,7 @@ LIBRARIES: dict[str, str] = {
     "jsonschema_rs": "csms.ocpp.schemas",
     "orjson": "csms.ocpp csms.redaction csms.store csms.web",
     "OpenSSL": "csms.tls",
-    "cryptography": "csms.certificates csms_plugins.ocmf_keys csms_plugins.plug_and_charge",
+    "cryptography": "csms.certificates csms_plugins.ocmf_keys csms_plugins.plug_and_charge csms_plugins.plug_and_charge_ocsp",
     "zope": "csms.outgoing csms.rehearsal csms.socket_care csms.tls csms.web",
     "twisted": "csms.blocks csms.cli csms.connection csms.facade csms.facades csms.hooks csms.house csms.outgoing csms.plugin_set "
     "csms.plugins csms.rehearsal csms.running csms.sim csms.socket_care csms.station_reactor csms.stations "
@@ -137,7 +137,7 @@ LIBRARIES: dict[str, str] = {
 }
 """Which parts may import which library; a library that is not here may be imported by nobody."""
 
-FAMILIES = ("csms_plugins.flow", "csms_plugins.billing", "csms_plugins.ocmf")
+FAMILIES = ("csms_plugins.flow", "csms_plugins.billing", "csms_plugins.ocmf", "csms_plugins.plug_and_charge")
 """Plugins in several modules, which import one another."""
 
 

@@ -1,4 +1,4 @@
-"""OCPP 2.0.1 part 6, block C: tokens, groups, the authorization cache. Contract certificates (TC_C_50 to 52) are not here."""
+"""OCPP 2.0.1 part 6, block C: tokens, groups, the authorization cache. Contract certificates (TC_C_50 to 52) are in tests/security."""
 
 from __future__ import annotations
 

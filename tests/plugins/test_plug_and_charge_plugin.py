@@ -1,4 +1,4 @@
-"""Contracts held against roots and OCSP, OCSP responses for stations, contracts for cars; TC_M_24, 26 and 28; 1.6 inside DataTransfer."""
+"""Contracts held against roots and OCSP, OCSP responses for stations, contracts for cars; 1.6 inside DataTransfer."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_a_root_that_cannot_be_read_keeps_the_server_from_starting(tmp_path: Pat
 
 
 @pytest_twisted.ensureDeferred
-async def test_tc_m_24_csms(bench: Any) -> None:
+async def test_a_responders_answer_is_handed_on_and_kept(bench: Any) -> None:
     here = bench()
     chain = here.contract()
     response = here.contracts.says(chain, at=here.at)
@@ -164,7 +164,7 @@ async def test_tc_m_24_csms(bench: Any) -> None:
 
 @pytest.mark.parametrize(
     ("update", "action"),
-    [pytest.param(False, "Install", id="TC_M_26_CSMS"), pytest.param(True, "Update", id="TC_M_28_CSMS")],
+    [(False, "Install"), (True, "Update")],
 )
 @pytest_twisted.ensureDeferred
 async def test_a_car_gets_its_contract(bench: Any, update: bool, action: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_twisted
-from tls_kit import Door, deferred, make_pki, site
+from tls_kit import Door, WiredClock, deferred, make_pki, site
 
 from csms.certificates import Authority
 from csms.testing import make_csms
@@ -29,7 +29,7 @@ def door(tmp_path: Path, pki: tuple[Path, Authority], installed_plugins: None) -
 
     async def start(text: str = "", **settings: Any) -> Door:
         shutil.copytree(pki[0] / "tls", tmp_path / "tls", dirs_exist_ok=True)
-        made = Door(await make_csms(tmp_path, site=text or site(**settings)), tmp_path, pki[1])
+        made = Door(await make_csms(tmp_path, site=text or site(**settings), clock=WiredClock()), tmp_path, pki[1])
         made.open()
         opened.append(made)
         return made

@@ -1,4 +1,4 @@
-"""OCPP 2.0.1 part 6, TC_A_11 to TC_A_14 and block M; what is refused; and 400 days in the life of a certificate."""
+"""Requests for certificates that are refused, 400 days in the life of a certificate, and the words of 1.6."""
 
 from __future__ import annotations
 
@@ -13,17 +13,11 @@ import pytest_twisted
 from pki_kit import csr, weak_csr
 from tls_kit import deferred
 
-from csms.certificates import Authority, read_chain
+from csms.certificates import Authority
 from csms.model.availability import TriggerMessage
 from csms.model.certificates import (
     CertificateInstalled,
-    DeleteCertificate,
-    GetInstalledCertificateIds,
-    InstallCertificate,
-    InstalledUse,
-    InstallUse,
 )
-from csms.model.ocsp import CertificateHash
 from csms.model.security import SecurityEventRaised
 from csms.testing import FakeStation, TestCsms, make_csms
 
@@ -72,35 +66,6 @@ async def renewal(
     station.answer({"status": status})
     await csms.settle()
     return str(call[3]["certificateChain"])
-
-
-@pytest.mark.parametrize(
-    ("trigger", "use"),
-    [
-        pytest.param("SignChargingStationCertificate", "ChargingStationCertificate", id="TC_A_11_CSMS"),
-        pytest.param("SignV2GCertificate", "V2GCertificate", id="TC_A_12_CSMS"),
-        pytest.param("SignCombinedCertificate", None, id="TC_A_13_CSMS"),
-    ],
-)
-@pytest_twisted.ensureDeferred
-async def test_a_certificate_is_renewed(make: Make, trigger: str, use: str | None) -> None:
-    csms = await make()
-    station = await csms.station("CS1")
-    chain = read_chain(await renewal(csms, station, trigger, use, csr("CS1"), "Accepted"))
-    chain[0].verify_directly_issued_by(chain[1])
-    assert chain[0].not_valid_after_utc == csms.house.now() + timedelta(days=90)
-    assert len(csms.told(CertificateInstalled)) == 1
-    (kept,) = await csms.house.store.security.certificates(station="CS1")
-    assert kept.serial_number == f"{chain[0].serial_number:x}"
-
-
-@pytest_twisted.ensureDeferred
-async def test_tc_a_14_csms(make: Make) -> None:
-    csms = await make()
-    station = await csms.station("CS1")
-    await renewal(csms, station, "SignChargingStationCertificate", None, csr("CS1"), "Rejected")
-    assert "did not take it" in details(csms, "CertificateRefused")[0]
-    assert await csms.house.store.security.certificates() == []
 
 
 @pytest.mark.parametrize(
@@ -180,93 +145,6 @@ async def test_a_station_that_does_not_renew_is_told_in_the_last_week(make: Make
     assert "expires on 2026-05-30" in details(csms, "CertificateExpires")[0]
 
 
-# Block M
-
-
-ROOTS = {
-    "TC_M_01_CSMS": (InstallUse.CSMS_ROOT, "Accepted"),
-    "TC_M_02_CSMS": (InstallUse.MANUFACTURER_ROOT, "Accepted"),
-    "TC_M_03_CSMS": (InstallUse.V2G_ROOT, "Accepted"),
-    "TC_M_04_CSMS": (InstallUse.MO_ROOT, "Accepted"),
-    "TC_M_05_CSMS": (InstallUse.CSMS_ROOT, "Failed"),
-}
-
-
-async def ordered(
-    csms: TestCsms, station: FakeStation, command: object, answer: dict[str, Any]
-) -> tuple[list[Any], str]:
-    """An order, the call it became, and how the ledger closed it."""
-    sending = deferred(csms.house.commands.send("CS1", command, origin="test"))
-    call = await station.heard()
-    station.answer(answer)
-    return call[2:], (await sending).state.value
-
-
-@pytest.mark.parametrize(("use", "status"), ROOTS.values(), ids=ROOTS)
-@pytest_twisted.ensureDeferred
-async def test_a_root_is_installed(make: Make, pki: tuple[Path, Authority], use: InstallUse, status: str) -> None:
-    csms = await make()
-    station = await csms.station("CS1")
-    root = pki[1].pem
-    call, state = await ordered(csms, station, InstallCertificate(use, root), {"status": status})
-    assert call == ["InstallCertificate", {"certificateType": use.value, "certificate": root}]
-    assert state == ("effective" if status == "Accepted" else "rejected")
-
-
-INSTALLED = {
-    "TC_M_12_CSMS SHA256": ((InstalledUse.CSMS_ROOT,), "SHA256"),
-    "TC_M_12_CSMS SHA384": ((InstalledUse.CSMS_ROOT,), "SHA384"),
-    "TC_M_12_CSMS SHA512": ((InstalledUse.CSMS_ROOT,), "SHA512"),
-    "TC_M_13_CSMS": ((InstalledUse.MANUFACTURER_ROOT,), "SHA256"),
-    "TC_M_14_CSMS": ((InstalledUse.V2G_ROOT,), "SHA256"),
-    "TC_M_15_CSMS": ((InstalledUse.V2G_CHAIN,), "SHA256"),
-    "TC_M_16_CSMS": ((InstalledUse.MO_ROOT,), "SHA256"),
-    "TC_M_17_CSMS": ((InstalledUse.CSMS_ROOT, InstalledUse.MANUFACTURER_ROOT), "SHA256"),
-    "TC_M_18_CSMS": ((), "SHA256"),
-    "TC_M_19_CSMS": ((InstalledUse.MANUFACTURER_ROOT,), ""),
-}
-
-
-def hash_data(algorithm: str) -> dict[str, str]:
-    return {"hashAlgorithm": algorithm, "issuerNameHash": "aa", "issuerKeyHash": "bb", "serialNumber": "1f"}
-
-
-@pytest.mark.parametrize(("uses", "algorithm"), INSTALLED.values(), ids=INSTALLED)
-@pytest_twisted.ensureDeferred
-async def test_installed_certificates_are_asked_for(make: Make, uses: tuple[InstalledUse, ...], algorithm: str) -> None:
-    csms = await make()
-    station = await csms.station("CS1")
-    answer: dict[str, Any] = {"status": "NotFound"}
-    if algorithm:
-        chain = {"certificateType": "CSMSRootCertificate", "certificateHashData": hash_data(algorithm)}
-        answer = {"status": "Accepted", "certificateHashDataChain": [chain]}
-    call, state = await ordered(csms, station, GetInstalledCertificateIds(uses), answer)
-    expected = {"certificateType": [use.value for use in uses]} if uses else {}
-    assert call == ["GetInstalledCertificateIds", expected]
-    assert state == ("effective" if algorithm else "rejected")
-    (record,) = await csms.house.store.commands.list()
-    assert record.answer == answer
-
-
-@pytest.mark.parametrize(
-    ("algorithm", "status"),
-    [
-        pytest.param("SHA256", "Accepted", id="TC_M_20_CSMS SHA256"),
-        pytest.param("SHA384", "Accepted", id="TC_M_20_CSMS SHA384"),
-        pytest.param("SHA512", "Accepted", id="TC_M_20_CSMS SHA512"),
-        pytest.param("SHA256", "Failed", id="TC_M_21_CSMS"),
-    ],
-)
-@pytest_twisted.ensureDeferred
-async def test_a_certificate_is_deleted(make: Make, algorithm: str, status: str) -> None:
-    csms = await make()
-    station = await csms.station("CS1")
-    command = DeleteCertificate(CertificateHash(algorithm, "aa", "bb", "1f"))
-    call, state = await ordered(csms, station, command, {"status": status})
-    assert call == ["DeleteCertificate", {"certificateHashData": hash_data(algorithm)}]
-    assert state == ("effective" if status == "Accepted" else "rejected")
-
-
 # 1.6
 
 
@@ -275,7 +153,10 @@ async def test_a_1_6_station_renews_in_the_words_of_the_security_extension(make:
     csms = await make()
     station = await csms.station("CS1", "ocpp1.6")
     trigger = TriggerMessage("SignChargingStationCertificate")
-    call, _ = await ordered(csms, station, trigger, {"status": "Accepted"})
+    asking = deferred(csms.house.commands.send("CS1", trigger, origin="test"))
+    call = (await station.heard())[2:]
+    station.answer({"status": "Accepted"})
+    await asking
     assert call == ["ExtendedTriggerMessage", {"requestedMessage": "SignChargePointCertificate"}]
     assert await station.say("SignCertificate", {"csr": csr("CS1")}) == {"status": "Accepted"}
     assert (await station.heard())[2] == "CertificateSigned"

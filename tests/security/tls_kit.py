@@ -12,10 +12,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from twisted.internet import defer
+from twisted.internet import defer, task
+from twisted.internet.interfaces import IReactorPluggableNameResolver
+from twisted.internet.task import Clock
 from twisted.internet.threads import blockingCallFromThread, deferToThread
 from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.sync.client import ClientConnection, connect
+from zope.interface import implementer
 
 from csms.certificates import Authority, write_pair
 from csms.connection import station_factory
@@ -24,6 +27,8 @@ from csms.testing import TestCsms
 from csms.tls import wrapped
 
 HOST = "127.0.0.1"
+TURN_S = 0.002
+WITHIN_S = 60
 SITE = """\
 [server]
 profiles = [{plain}]
@@ -46,6 +51,16 @@ ciphers = "{ciphers}"
 [stations]
 unknown = "{unknown}"
 """
+
+
+@implementer(IReactorPluggableNameResolver)
+class WiredClock(Clock):
+    """Time stands still as in every test, and what the CSMS dials is dialled over real sockets."""
+
+    def __getattr__(self, name: str) -> Any:
+        from twisted.internet import reactor
+
+        return getattr(reactor, name)
 
 
 def make_pki(folder: Path) -> Authority:
@@ -121,7 +136,7 @@ class Door:
                 ssl=tls,
                 subprotocols=["ocpp2.0.1"],  # type: ignore[list-item]
                 additional_headers=headers,
-                open_timeout=60,
+                open_timeout=WITHIN_S,
                 compression=None,
             )
             return opening.__enter__()
@@ -135,17 +150,32 @@ class Door:
         return Dialled(self, 101, socket=socket)
 
     async def wait(self, work: Callable[[], Any]) -> Any:
-        """Run something that blocks in a thread, and let the CSMS's clock stand at now."""
-        working = deferToThread(work)
-        done: list[Any] = []
-        working.addBoth(done.append)
-        await self.csms.settle(lambda: bool(done))
-        while not done:
-            await self.csms.advance(0.5)
-        result = done[0]
-        if hasattr(result, "raiseException"):
-            result.raiseException()
-        return result
+        """Run something that blocks in a thread; meanwhile the CSMS's clock stands still, and what is due happens."""
+        from twisted.internet import reactor
+
+        turning = task.LoopingCall(self.csms.clock.advance, 0)
+        turning.start(TURN_S).addErrback(lambda failure: None)
+        try:
+            return await deferToThread(work).addTimeout(WITHIN_S, reactor)  # type: ignore[arg-type]
+        finally:
+            turning.stop()
+
+    async def until(self, holds: Callable[[], object]) -> None:
+        """Let the world turn until something holds, however slow the machine is; fails after a minute."""
+        from twisted.internet import reactor
+
+        last = reactor.seconds() + WITHIN_S  # type: ignore[attr-defined]
+        while not holds():
+            assert reactor.seconds() < last, "it has not happened within a minute"  # type: ignore[attr-defined]
+            self.csms.clock.advance(0)
+            await task.deferLater(reactor, TURN_S)  # type: ignore[arg-type]
+
+    async def station(self, id: str = "CS1", password: str = "a-password-of-20-chr") -> TlsStation:
+        """A station of security profile 2 that has booted."""
+        await self.csms.house.provisioning.provision(id, password=password)
+        dialled = await self.dial(id, password, tls=self.context())
+        assert await dialled.boots() == "Accepted"
+        return TlsStation(dialled)
 
     def expect(self, kind: str) -> list[str]:
         """The details of the security events of one kind so far."""
@@ -177,7 +207,7 @@ class Dialled:
 
         def exchange() -> Any:
             socket.send(json.dumps([2, str(next(self._ids)), action, payload]))
-            return json.loads(socket.recv(60))[2]
+            return json.loads(socket.recv(WITHIN_S))[2]
 
         return await self.door.wait(exchange)
 
@@ -185,7 +215,7 @@ class Dialled:
         """The next call of the CSMS."""
         socket = self.socket
         assert socket is not None
-        return list(await self.door.wait(lambda: json.loads(socket.recv(60))))
+        return list(await self.door.wait(lambda: json.loads(socket.recv(WITHIN_S))))
 
     async def answers(self, call: list[Any], payload: dict[str, Any]) -> None:
         """Answer a call."""
@@ -200,6 +230,47 @@ class Dialled:
             with suppress(Exception):
                 await self.door.wait(socket.close)
             await self.door.csms.settle()
+
+
+@dataclass
+class TlsStation:
+    """A dialled station with the ways of ``csms.testing.FakeStation``: ``calls`` are those of the CSMS that wait for ``answer``."""
+
+    dialled: Dialled
+    calls: list[list[Any]] = field(default_factory=list)
+    _ids: Any = field(default_factory=lambda: count(1))
+
+    async def say(self, action: str, payload: dict[str, Any]) -> Any:
+        """A call and the payload of its answer."""
+        id = f"s{next(self._ids)}"
+        self._send([2, id, action, payload])
+        while True:
+            match await self.dialled.hears():
+                case [2, *_] as call:
+                    self.calls.append(call)
+                case [3, answered, answer] if answered == id:
+                    return answer
+                case other:
+                    raise AssertionError(other)
+
+    async def heard(self) -> list[Any]:
+        """The newest call of the CSMS that is not answered yet."""
+        if not self.calls:
+            self.calls.append(await self.dialled.hears())
+        return self.calls[-1]
+
+    def answer(self, payload: dict[str, Any]) -> None:
+        """Answer the oldest call of the CSMS."""
+        self._send([3, self.calls.pop(0)[1], payload])
+
+    async def close(self) -> None:
+        """Close the socket."""
+        await self.dialled.closes()
+
+    def _send(self, message: list[Any]) -> None:
+        socket = self.dialled.socket
+        assert socket is not None
+        socket.send(json.dumps(message))
 
 
 def deferred(coroutine: Any) -> defer.Deferred[Any]:
