@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import sqlite3
 import tempfile
+import weakref
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -64,14 +66,15 @@ class InlineWriter(Writer):
 
 
 class InlineStore(Store):
-    """A store in a folder of its own, which goes when it is closed."""
+    """A store in a folder of its own, which goes when it is closed or forgotten, at the latest when the process ends."""
 
     READERS = InlineReaders
     WRITER = InlineWriter
 
     def __init__(self, reactor: Any) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="csms-rehearsal-"))
-        super().__init__(self._folder / "csms.sqlite", reactor)
+        folder = tempfile.mkdtemp(prefix="csms-rehearsal-")
+        self._removed = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        super().__init__(Path(folder) / "csms.sqlite", reactor)
 
     async def _in_a_thread(self, work: Callable[[], None]) -> None:
         shutil.copyfile(_empty(), self.file)
@@ -80,7 +83,7 @@ class InlineStore(Store):
     async def close(self) -> None:
         """Close the files and delete them."""
         await super().close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._removed()
 
 
 def frames_of(file: Path) -> list[LoggedMessage]:
@@ -105,14 +108,11 @@ def frames_of(file: Path) -> list[LoggedMessage]:
 @cache
 def _empty() -> Path:
     """An empty database of the newest schema, made once for each process."""
-    folder = tempfile.TemporaryDirectory(prefix="csms-empty-")
-    _FOLDERS.append(folder)
-    file = Path(folder.name) / "csms.sqlite"
+    folder = tempfile.mkdtemp(prefix="csms-empty-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    file = Path(folder) / "csms.sqlite"
     upgrade(file)
     connection = sqlite3.connect(file)
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
     return file
-
-
-_FOLDERS: list[tempfile.TemporaryDirectory[str]] = []

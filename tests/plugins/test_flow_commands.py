@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -109,6 +110,18 @@ def test_what_is_no_text_and_no_file_is_said(run: Run) -> None:
     for log in (path, path.parent):
         code, said = run("replay", str(log))
         assert (code, f"{log} cannot be read" in said) == (1, True)
+
+
+@pytest.mark.parametrize("rule", [GOOD, GOOD.replace("Faulted", "Fauled")], ids=["good", "wrong"])
+def test_a_rehearsal_leaves_no_folder(run: Run, rule: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scrap = tmp_path / "scrap"
+    scrap.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scrap))
+    write("rules/a.toml", rule)
+    write("tests/rules/a.toml", '[[test]]\nname = "quiet"\nsteps = [{ at = "1s", expect_none = true }]\n')
+    run("test")
+    gc.collect()
+    assert [path.name for path in scrap.iterdir() if path.name.startswith("csms-rehearsal-")] == []
 
 
 def test_findings_are_shown_as_sarif(run: Run) -> None:
