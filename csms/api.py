@@ -19,21 +19,7 @@ from csms.config import (
     parsed,
     read_toml,
 )
-from csms.facade import (
-    Action,
-    ActionRegistry,
-    Channel,
-    ChannelRegistry,
-    ConditionRegistry,
-    Csms,
-    EventRegistry,
-    Notifier,
-    PluginFailed,
-    PresetRegistry,
-    QuestionKind,
-    QuestionRegistry,
-    WebRegistry,
-)
+from csms.facade import Csms, Notifier, PluginFailed
 from csms.hookspecs import hookimpl
 from csms.model.authorization import (
     Authorization,
@@ -155,6 +141,18 @@ from csms.model.transactions import (
     TransactionUpdated,
 )
 from csms.outgoing import Fetched, OutgoingFault
+from csms.registries import (
+    Action,
+    ActionRegistry,
+    Channel,
+    ChannelRegistry,
+    ConditionRegistry,
+    EventRegistry,
+    PresetRegistry,
+    QuestionKind,
+    QuestionRegistry,
+    WebRegistry,
+)
 from csms.workbench import Rehearsal, Workbench
 
 __all__ = [

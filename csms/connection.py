@@ -1,70 +1,35 @@
 """The only file of the server that imports Autobahn: a WebSocket becomes a ``Station``.
 
 The handshake: ``GET <path>/<identity>`` with the identity percent-encoded, one of our subprotocols, and basic authentication where the station has a
-password. Refusals happen in the handshake with 404 or 401; without a common subprotocol the handshake is finished without one and the socket is
-closed, as OCPP-J part 4 asks. The socket is hardened from the first byte: a header cap, one deadline for the whole handshake, message size limits
+password. ``csms/gate.py`` decides, and refusals are answers to the handshake; without a common subprotocol it is finished without one and the socket
+is closed, as OCPP-J part 4 asks. The socket is hardened from the first byte: a header cap, one deadline for the whole handshake, message size limits
 that hold for inflated data too, pings, and a peer that does not read is not written to.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import Any
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
 from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
-from twisted.internet import defer, task
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet import defer
 from twisted.logger import Logger
 
 from csms import frames
-from csms.blocks.provisioning import Provisioning
-from csms.blocks.security import Entry, Proof, Security, refused
 from csms.blocks.sentry import address_of
-from csms.hooks import Hooks
+from csms.gate import Admitted, Entrance, StationGate, TurnedAway, Visit
 from csms.model.security import SecurityEventKind
-from csms.model.station import Handshake, StationConnected, StationLost, StationRef
-from csms.ocpp.dialect import Dialect
-from csms.refusals import Refusal
+from csms.model.station import StationConnected, StationLost, StationRef
 from csms.running import run_guarded
-from csms.socket_care import Brake, Limits, RefusedIdentity, StationTransport, basic_credentials, identity
-from csms.stations import Answerer, Station
-from csms.switchboard import Switchboard
+from csms.socket_care import Brake, Limits, StationTransport
+from csms.stations import Station
 from csms.tls import client_certificate, why_failed
 
 LOG = Logger(namespace="csms.connection")
 """Ours alone: the protocol's own ``log`` is Autobahn's, whose chatter is no operator's business."""
 PROTOCOL_ERROR, TEXT_ONLY, POLICY, RESTART = 1002, 1003, 1008, 1012
-OLD_SOCKET_PING_S = 2.0
-"""How long an older connection of the same station has to answer a ping before the new one replaces it."""
-
-
-@dataclass(slots=True)
-class StationGate:
-    """Everything a socket needs from the house."""
-
-    path: str
-    dialects: Mapping[str, Dialect]
-    limits: Limits
-    hooks: Hooks
-    security: Security
-    provisioning: Provisioning
-    switchboard: Switchboard
-    answer: Answerer
-    tell: Callable[[object], None]
-    seen: Callable[[Station], None]
-    logged: Callable[[str, str, str | bytes], None]
-    now: Callable[[], Any]
-    clock: IReactorTime
-    opening: int = 0
-    opening_by: Counter[str] = field(default_factory=Counter)
-
-    def choose(self, offered: tuple[str, ...]) -> Dialect | None:
-        """The first of our dialects, in our order, that the station offers."""
-        return next((dialect for name, dialect in self.dialects.items() if name in offered), None)
 
 
 class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
@@ -72,12 +37,10 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
 
     gate: StationGate
     profiles: frozenset[int] = frozenset({0, 1})
-    entry = Entry()
     address = ""
-    station: Station | None = None
-    fence = 0
     name = ""
-    dialect: Dialect | None = None
+    admitted: Admitted
+    station: Station | None = None
     counted = False
     plain = False
     brake: Brake | None = None
@@ -89,12 +52,9 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
     def connectionMade(self) -> None:
         """A TCP or TLS connection; counts as unauthenticated until the handshake is done."""
         super().connectionMade()
-        gate, self.address = self.gate, address_of(self.peer)
-        gate.opening += 1
-        gate.opening_by[self.address] += 1
+        self.address = address_of(self.peer)
         self.counted = True
-        crowd = gate.opening_by[self.address] > gate.limits.max_unauthenticated_per_address
-        if crowd or gate.opening > gate.limits.max_unauthenticated:
+        if not self.gate.arrived(self.address):
             LOG.warn("too many connections without a handshake: {peer} is cut off", peer=self.peer)
             self.transport.abortConnection()
 
@@ -105,72 +65,26 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
             return
         super().processHandshake()
 
-    async def _connect(self, request: ConnectionRequest) -> tuple[str | None, dict[str, str]]:
-        if "origin" in request.headers and not self.gate.limits.browsers:
-            await self._refuse(refused(Refusal.BROWSER))
-        try:
-            self.name = identity(request.path, self.gate.path)
-        except RefusedIdentity as no:
-            await self._refuse(refused(Refusal.IDENTITY, str(no)))
-        credentials = basic_credentials(request.headers)
-        if credentials is not None and credentials[0] != self.name:
-            await self._refuse(refused(Refusal.USER))
-        handshake = Handshake(
-            self.name, self.peer, tuple(request.protocols), credentials is not None, max(self.profiles) >= 2
-        )
-        password = credentials[1] if credentials else None
-        certificate = client_certificate(self.transport) if handshake.tls else None
-        entry = await self.gate.security.admit(handshake, Proof(self.profiles, password, certificate))
-        if not entry.admit:
-            await self._refuse(entry)
-        self.entry = entry
-        self.dialect = self.gate.choose(handshake.protocols)
-        if self.dialect is None:
-            return None, {}
-        if not await self._older_gives_way():
-            await self._refuse(refused(Refusal.DUPLICATE))
-        self.fence = await self.gate.switchboard.fence(self.name)
-        return self.dialect.protocol, {}
-
     def onConnect(self, request: ConnectionRequest) -> defer.Deferred[tuple[str | None, dict[str, str]]]:
         """Autobahn asks whether to go on."""
         return defer.Deferred.fromCoroutine(self._admitted(request))
 
     async def _admitted(self, request: ConnectionRequest) -> tuple[str | None, dict[str, str]]:
-        """As ``_connect``; a fault of ours is told to us, and the station may come back later."""
-        try:
-            return await self._connect(request)
-        except ConnectionDeny:
-            raise
-        except Exception as fault:
-            if getattr(fault, "passing", False):
-                LOG.warn(
-                    "{station!r} from {peer} has to come back later: {why}",
-                    station=self.name,
-                    peer=self.peer,
-                    why=fault,
-                )
-            else:
-                LOG.failure("bug: the handshake of {station!r} raised", station=self.name)
-            raise ConnectionDeny(503, "Try again later") from None
-
-    async def _refuse(self, entry: Entry) -> NoReturn:
-        """Tell the log why, the peer as little as possible; an answer that costs too little to guess at waits."""
-        refusal, security = entry.refusal or Refusal.UNKNOWN, self.gate.security
-        station = self.name or self.http_request_path[:100]
-        LOG.info(
-            "refused {station!r} from {peer}: {code}: {reason}; {cure}",
-            station=station,
-            peer=self.peer,
-            code=refusal.word,
-            reason=entry.reason,
-            cure=refusal.cure,
+        visit = Visit(
+            request.path,
+            request.headers,
+            tuple(request.protocols),
+            self.peer,
+            self.address,
+            self.profiles,
+            lambda: client_certificate(self.transport),
         )
-        if refusal not in (Refusal.IDENTITY, Refusal.DUPLICATE, Refusal.PLUGIN, Refusal.BROWSER):
-            entry = await security.turned_away(entry, self.name, self.address)
-        if entry.wait_s:
-            await task.deferLater(self.gate.clock, entry.wait_s)
-        raise ConnectionDeny(entry.status, refusal.public if entry.status == refusal.status else "Refused")
+        try:
+            admitted = await Entrance(self.gate, visit).admit()
+        except TurnedAway as no:
+            raise ConnectionDeny(no.status, no.words) from None
+        self.admitted, self.name = admitted, admitted.name
+        return (admitted.dialect.protocol if admitted.dialect else None), {}
 
     def failHandshake(self, reason: str, code: int = 400, responseHeaders: Any = None) -> None:
         """Autobahn's, with the challenge that a 401 needs."""
@@ -180,30 +94,13 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
             responseHeaders = [*(responseHeaders or []), ("Retry-After", "300")]
         super().failHandshake(reason, code, responseHeaders)
 
-    async def _older_gives_way(self) -> bool:
-        """A dead connection is replaced; one that lives stays for profiles 0 and 1, where a hijacker may come with a stolen password or none."""
-        asked: Station | None = None
-        while (older := self.gate.switchboard.station(self.name)) is not None and older is not asked:
-            asked = older
-            if not await older.alive(OLD_SOCKET_PING_S):
-                continue
-            wins = self.entry.profile.tls
-            text = (
-                f"a second connection from {self.address}, while the one from {older.peer_address} is alive: "
-                f"the {'newest' if wins else 'older'} stays"
-            )
-            kind = SecurityEventKind.DUPLICATE_IDENTITY
-            await self.gate.security.raise_event(kind, self.name, text, address=self.address)
-            if not wins:
-                return False
-        return True
-
     # Open
 
     def onOpen(self) -> None:
         """The handshake is done."""
         self._uncount()
-        if self.dialect is None:
+        dialect, entry = self.admitted.dialect, self.admitted.entry
+        if dialect is None:
             offered = ", ".join(self.websocket_protocols) or "none"
             LOG.info("{station} offers no common subprotocol ({offered}): closed", station=self.name, offered=offered)
             self._end(PROTOCOL_ERROR, "no common OCPP subprotocol")
@@ -215,9 +112,9 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         self.brake = brake
         transport.registerProducer(brake, True)
         station = Station(
-            StationRef(self.name, self.dialect.protocol, connected=True),
-            self.dialect,
-            fence=self.fence,
+            StationRef(self.name, dialect.protocol, connected=True),
+            dialect,
+            fence=self.admitted.fence,
             peer_address=self.peer,
             write=self._write,
             drop=self._drop,
@@ -228,8 +125,8 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
             clock=self.gate.clock,
             call_timeout_s=self.gate.limits.call_timeout_s,
         )
-        station.profile = self.entry.profile
-        station.enrolling = self.entry.enrolling
+        station.profile = entry.profile
+        station.enrolling = entry.enrolling
         older = self.gate.switchboard.add(station)
         if older is station:
             self._drop("a newer connection of this station is open")
@@ -342,11 +239,7 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
     def _uncount(self) -> None:
         if self.counted:
             self.counted = False
-            gate = self.gate
-            gate.opening -= 1
-            gate.opening_by[self.address] -= 1
-            if not gate.opening_by[self.address]:
-                del gate.opening_by[self.address]
+            self.gate.passed(self.address)
 
     def connectionLost(self, reason: Any) -> None:
         """Autobahn's; a TLS handshake that failed is a matter of security."""

@@ -40,7 +40,7 @@ from csms.model.station import AdmitDecision, Handshake, StationRef
 from csms.model.transactions import Transaction
 
 if TYPE_CHECKING:
-    from csms.facade import (
+    from csms.registries import (
         ActionRegistry,
         ChannelRegistry,
         ConditionRegistry,

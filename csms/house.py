@@ -32,10 +32,11 @@ from csms.blocks.station_keys import StationKeys
 from csms.blocks.transactions import StopPolicy, Transactions
 from csms.blocks.tx_points import TxPointsBlock
 from csms.config import Site, SiteFileError, overridden, read_site
-from csms.connection import SHUTDOWN, StationGate
+from csms.connection import SHUTDOWN
 from csms.dialects import DIALECTS, decoded, readings
-from csms.facade import Csms, OpenChannel
+from csms.facade import Csms
 from csms.facades import Facades, WaysOut
+from csms.gate import StationGate
 from csms.hooks import Hooks
 from csms.model.authorization import Authorize
 from csms.model.availability import StatusNotification
@@ -51,6 +52,7 @@ from csms.model.transactions import TransactionEvent
 from csms.ocpp.v201.transactions import decode_status
 from csms.plugins import PluginHost
 from csms.redaction import without_secrets
+from csms.registries import OpenChannel
 from csms.site_changes import changes
 from csms.site_map import SiteMap
 from csms.store import Store

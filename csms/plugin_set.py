@@ -18,13 +18,14 @@ from twisted.web.resource import IResource
 
 from csms import hookspecs
 from csms.config import SettingsReader, Site, SiteFileError
-from csms.facade import (
+from csms.facade import Csms
+from csms.hooks import Breaker, Implementation
+from csms.registries import (
     Action,
     ActionRegistry,
     ChannelKind,
     ChannelRegistry,
     ConditionRegistry,
-    Csms,
     EventRegistry,
     OpenChannel,
     PresetRegistry,
@@ -32,7 +33,6 @@ from csms.facade import (
     QuestionRegistry,
     WebRegistry,
 )
-from csms.hooks import Breaker, Implementation
 from csms.site_files import over
 from csms.site_routing import SiteOf, routed
 

@@ -14,11 +14,12 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from csms.config import Server, Site
-from csms.facade import Action, Csms
+from csms.facade import Csms
 from csms.house import House
 from csms.model.commands import CommandRecord, CommandState
 from csms.model.station import StationRef
 from csms.ocpp.schemas import shortest_answer
+from csms.registries import Action
 from csms.store.inline import InlineStore
 from csms.testing import FakeStation, Refused
 

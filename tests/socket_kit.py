@@ -10,7 +10,8 @@ from typing import Any
 from twisted.internet.address import IPv4Address
 from twisted.internet.testing import StringTransport
 
-from csms.connection import StationGate, station_factory
+from csms.connection import station_factory
+from csms.gate import StationGate
 from csms.testing import TestCsms
 
 KEY = "x3JJHMbDL1EzLkh9GBhXDw=="

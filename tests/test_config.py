@@ -22,10 +22,11 @@ from csms_plugins import app_tokens, billing, flow_rules, ocmf, reset_policy, rf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from csms.config import Problem, SettingsReader, Site, SiteFileError, load_site, site_schema, starter, write_starter
+from csms.config import Problem, SettingsReader, Site, SiteFileError, load_site
 from csms.setting_types import Duration, Unfit, parse_duration
 from csms.settings import DEFAULT_PLUGINS, TABLES
 from csms.site_problems import key_text
+from csms.starter import site_schema, starter, write_starter
 
 PLUGINS: Mapping[str, Any] = {
     "app_tokens": app_tokens.AppTokens.Settings,

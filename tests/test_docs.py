@@ -64,9 +64,10 @@ from csms.api import (
     Transaction,
     WebRegistry,
 )
-from csms.config import load_site, starter
+from csms.config import load_site
 from csms.model.transactions import Completeness
 from csms.settings import TABLES, parse_duration
+from csms.starter import starter
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"

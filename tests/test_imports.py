@@ -20,7 +20,7 @@ FOLDERS = {"csms": "csms", "csms_plugins": "plugins", "twisted.plugins": "twiste
 MAY: dict[str, str] = {
     "csms": "",
     "csms.addresses": "",
-    "csms.api": "csms.certificates csms.outgoing csms.config csms.facade csms.hookspecs csms.model csms.workbench",
+    "csms.api": "csms.certificates csms.config csms.facade csms.hookspecs csms.model csms.outgoing csms.registries csms.workbench",
     "csms.blocks": "csms.blocks csms.hooks csms.model csms.running csms.stations csms.store csms.switchboard "
     "csms.ocpp.times",
     "csms.blocks.evidence": "csms.evidence csms.model csms.store",
@@ -31,41 +31,45 @@ MAY: dict[str, str] = {
     "csms.blocks.security": "csms.blocks csms.hooks csms.model csms.refusals csms.stations csms.store",
     # Which token begins a transaction and which ends it, the ledger says.
     "csms.blocks.transactions": "csms.blocks csms.ledger csms.model csms.stations csms.store",
+    "csms.blocks.postman": "csms.model csms.registries csms.settings csms.store",
     "csms.blocks.outcome": "csms.stations csms.ocpp.dialect csms.ocpp.rpc",
     # A raw call out is checked like a raw call in; no password gets into the ledger.
     "csms.blocks.commands": "csms.redaction csms.blocks csms.hooks csms.model csms.running csms.stations csms.store csms.switchboard "
     "csms.ocpp.dialect csms.ocpp.errors csms.ocpp.schemas",
     # Channels are opened by plugins and used here.
-    "csms.blocks.notifications": "csms.facade csms.model csms.running csms.settings csms.store",
+    "csms.blocks.notifications": "csms.blocks.postman csms.model csms.registries csms.running csms.settings csms.store",
     # The one block that takes a raw call in: it checks the words before any other block sees them.
     "csms.blocks.reception": "csms.blocks.outcome csms.hooks csms.model csms.stations csms.store "
     "csms.ocpp.dialect csms.ocpp.errors csms.ocpp.rpc csms.ocpp.schemas",
     "csms.bench": "csms.bench",
-    "csms.cli": "csms csms.bench csms.certificates csms.cli csms.config csms.sim.command csms.tap",
+    "csms.cli": "csms csms.bench csms.certificates csms.cli csms.config csms.sim.command csms.starter csms.tap",
     # Commands of plugins try things out on a whole server that is not started.
-    "csms.cli.workbench": "csms.cli.client csms.config csms.house csms.rehearsal csms.store.inline",
+    "csms.cli.workbench": "csms.cli.client csms.config csms.house csms.rehearsal csms.starter csms.store.inline",
     # csms db works on the file itself, and reads its events as the house does.
     "csms.cli.database": "csms.config csms.dialects csms.store csms.tap",
     "csms.certificates": "",
-    "csms.config": "csms.model csms.settings csms.settings_reader csms.site_files csms.site_problems csms.toml_mistakes csms.toml_positions",
-    "csms.connection": "csms.frames csms.socket_care csms.blocks.provisioning csms.blocks.security csms.blocks.sentry csms.hooks "
-    "csms.model csms.ocpp.dialect csms.refusals csms.running csms.stations csms.switchboard csms.tls",
+    "csms.config": "csms.settings csms.settings_reader csms.site_files csms.site_problems csms.toml_mistakes csms.toml_positions",
+    "csms.connection": "csms.blocks.sentry csms.frames csms.gate csms.model csms.running csms.socket_care csms.stations csms.tls",
     "csms.dialects": "csms.model csms.ocpp csms.store",
     "csms.evidence": "csms.model",
     "csms.consumption": "csms.model",
     "csms.explained_bills": "csms.model",
     # What the store has of a transaction is what its story is made of.
     "csms.explanation": "csms.explained_bills csms.model csms.store",
-    "csms.facade": "csms.model csms.outgoing csms.running csms.settings",
+    "csms.facade": "csms.model csms.outgoing csms.registries csms.running",
     # The narrow things that a plugin is given, cut from the pieces of the house.
     "csms.facades": "csms.blocks.commands csms.blocks.notifications csms.config csms.dialects csms.facade csms.hooks csms.model "
     "csms.ocpp.schemas csms.outgoing csms.plugins csms.site_map csms.store csms.switchboard",
     "csms.frames": "",
+    # Who comes in; the socket asks and does as it is told.
+    "csms.gate": "csms.blocks.provisioning csms.blocks.security csms.hooks csms.model csms.ocpp.dialect csms.refusals csms.socket_care "
+    "csms.stations csms.switchboard",
     "csms.hooks": "csms.facade",
-    "csms.hookspecs": "csms.facade csms.model",
+    "csms.hookspecs": "csms.model csms.registries",
     # Builds and joins: the one place that knows every piece, and which reactor it is given.
-    "csms.house": "csms.blocks csms.config csms.connection csms.dialects csms.facade csms.facades csms.hooks csms.model csms.ocpp csms.plugins "
-    "csms.policies csms.redaction csms.site_changes csms.site_map csms.store csms.switchboard csms.web",
+    "csms.house": "csms.blocks csms.config csms.connection csms.dialects csms.facade csms.facades csms.gate csms.hooks csms.model "
+    "csms.ocpp csms.plugins csms.policies csms.redaction csms.registries csms.site_changes csms.site_map csms.store csms.switchboard "
+    "csms.web",
     "csms.ledger": "csms.model",
     "csms.model": "csms.model",
     "csms.ocpp": "csms.model csms.ocpp",
@@ -74,13 +78,16 @@ MAY: dict[str, str] = {
     "csms.site_files": "csms.model csms.setting_types csms.settings csms.settings_reader csms.site_problems",
     "csms.site_map": "csms.model csms.settings",
     "csms.site_routing": "csms.hooks csms.model",
-    "csms.plugin_set": "csms.config csms.facade csms.hooks csms.hookspecs csms.site_files csms.site_routing",
-    "csms.plugins": "csms.config csms.facade csms.hooks csms.plugin_set csms.running csms.site_files csms.site_routing",
+    "csms.plugin_finding": "csms.config csms.plugin_set",
+    "csms.plugin_set": "csms.config csms.facade csms.hooks csms.hookspecs csms.registries csms.site_files csms.site_routing",
+    "csms.plugins": "csms.config csms.hooks csms.plugin_finding csms.plugin_set csms.registries csms.running csms.site_files "
+    "csms.site_routing",
     # The site file, in the words of each block.
     "csms.policies": "csms.blocks csms.config csms.evidence csms.model csms.socket_care csms.store",
     "csms.redaction": "",
+    "csms.registries": "csms.model csms.settings",
     # A house on a clock that stands still, with the test kit's stations.
-    "csms.rehearsal": "csms.config csms.facade csms.house csms.model csms.ocpp.schemas csms.store.inline csms.testing",
+    "csms.rehearsal": "csms.config csms.facade csms.house csms.model csms.ocpp.schemas csms.registries csms.store.inline csms.testing",
     "csms.refusals": "",
     "csms.running": "",
     "csms.setting_types": "",
@@ -90,6 +97,7 @@ MAY: dict[str, str] = {
     "csms.sim": "csms.sim csms.ocpp.errors csms.ocpp.rpc csms.ocpp.schemas csms.ocpp.times",
     "csms.site_problems": "",
     "csms.socket_care": "",
+    "csms.starter": "csms.model csms.settings csms.settings_reader",
     "csms.station_reactor": "csms.socket_care",
     "csms.stations": "csms.model csms.ocpp csms.running",
     "csms.store": "csms.store csms.model csms.ledger",
@@ -130,8 +138,8 @@ LIBRARIES: dict[str, str] = {
     "OpenSSL": "csms.tls",
     "cryptography": "csms.certificates csms_plugins.ocmf_keys csms_plugins.plug_and_charge csms_plugins.plug_and_charge_ocsp",
     "zope": "csms.outgoing csms.rehearsal csms.socket_care csms.tls csms.web",
-    "twisted": "csms.blocks csms.cli csms.connection csms.facade csms.facades csms.hooks csms.house csms.outgoing csms.plugin_set "
-    "csms.plugins csms.rehearsal csms.running csms.sim csms.socket_care csms.station_reactor csms.stations "
+    "twisted": "csms.blocks csms.cli csms.connection csms.facade csms.facades csms.gate csms.hooks csms.house csms.outgoing csms.plugin_set "
+    "csms.plugins csms.registries csms.rehearsal csms.running csms.sim csms.socket_care csms.station_reactor csms.stations "
     "csms.store csms.switchboard csms.tap csms.testing csms.tls csms.web csms_plugins twisted.plugins csms.strain "
     "csms.watchdog",
 }

@@ -15,7 +15,8 @@ from csms.cli.bench import bench
 from csms.cli.explain import explain
 from csms.cli.notify import notify
 from csms.cli.workbench import Commands
-from csms.config import Problem, SiteFileError, read_site, without_rules, write_starter
+from csms.config import Problem, SiteFileError, read_site, without_rules
+from csms.starter import write_starter
 
 
 @click.group(cls=Commands)

@@ -11,7 +11,8 @@ from typing import Any
 import click
 
 from csms.cli.client import api_of
-from csms.config import Site, overridden, read_site, site_schema
+from csms.config import Site, overridden, read_site
+from csms.starter import site_schema
 
 GROUP = "csms.commands"
 

@@ -19,7 +19,8 @@ from csms.web.paging import page
 from csms.web.problems import Kind, QueryMistake, Refused
 from csms.web.rooms import Rooms
 from csms.web.routes import AFTER_ID, LIMIT, MOST, Answered, Asked, Gives, Param, Route
-from csms.web.views import BillDetail, BillView, Page, Retried, bill_view, facts
+from csms.web.transaction_views import BillDetail, BillView, Retried, bill_view
+from csms.web.views import Page, facts
 
 MOST_EXPORTED = 50_000
 CSV = "text/csv; charset=utf-8"

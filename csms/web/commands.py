@@ -22,8 +22,9 @@ from csms.web.problems import Kind, Mistake, OcppFault, Refused
 from csms.web.reading import invalid
 from csms.web.rooms import Rooms
 from csms.web.routes import AFTER_ID, LIMIT, Answered, Asked, Gives, Param, Route
+from csms.web.station_views import CallAnswer
 from csms.web.stations import known_station
-from csms.web.views import CallAnswer, Page
+from csms.web.views import Page
 
 log = Logger(namespace="csms.web")
 SUPPORTS = frozenset(

@@ -18,8 +18,9 @@ from csms.web.reading import invalid
 from csms.web.rooms import Rooms
 from csms.web.routes import AFTER_ID, LIMIT, Answered, Asked, Gives, Route
 from csms.web.stations import known_station
+from csms.web.transaction_views import MyCommand, MyTransaction, TransactionView, bill_view
 from csms.web.transactions import transaction_facts
-from csms.web.views import MyCommand, MyTransaction, Page, TransactionView, bill_view, facts
+from csms.web.views import Page, facts
 
 
 class StartBody(BaseModel):

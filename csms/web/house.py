@@ -13,7 +13,8 @@ from csms.web.paging import page
 from csms.web.problems import FileMistake, Kind, Refused
 from csms.web.rooms import Rooms
 from csms.web.routes import AFTER_ID, LIMIT, Answered, Asked, Gives, Param, Route
-from csms.web.views import AlertView, Health, Page, PluginView, StallView, alert_view
+from csms.web.station_views import AlertView, alert_view
+from csms.web.views import Health, Page, PluginView, StallView
 
 
 async def list_alerts(rooms: Rooms, asked: Asked) -> Answered:

@@ -7,7 +7,8 @@ from csms.model.security import SecurityEvent
 from csms.web.paging import page
 from csms.web.rooms import Rooms
 from csms.web.routes import AFTER_ID, LIMIT, Answered, Asked, Gives, Param, Route
-from csms.web.views import Page, StationCertificate, facts
+from csms.web.station_views import StationCertificate
+from csms.web.views import Page, facts
 
 
 async def list_security_events(rooms: Rooms, asked: Asked) -> Answered:

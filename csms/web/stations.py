@@ -18,15 +18,8 @@ from csms.web.paging import page
 from csms.web.problems import Kind, QueryMistake, Refused
 from csms.web.rooms import LoggedMessage, Rooms
 from csms.web.routes import LIMIT, Answered, Asked, Gives, Param, Route
-from csms.web.views import (
-    MessageView,
-    Page,
-    ProvisionedStation,
-    StationDetail,
-    StationView,
-    facts,
-    tree,
-)
+from csms.web.station_views import MessageView, ProvisionedStation, StationDetail, StationView, tree
+from csms.web.views import Page, facts
 
 MAX_FRAMES = 4 * 2**20
 """Characters of frames in one answer; a thousand of the largest frames would be a quarter of a gigabyte."""

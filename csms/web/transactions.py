@@ -16,7 +16,8 @@ from csms.web.paging import page
 from csms.web.problems import Kind, Refused
 from csms.web.rooms import Rooms, StoredEvent
 from csms.web.routes import AFTER_ID, LIMIT, Answered, Asked, Gives, Param, Route
-from csms.web.views import EventView, Page, TransactionDetail, TransactionView, bill_view, facts, meter_value_view
+from csms.web.transaction_views import EventView, TransactionDetail, TransactionView, bill_view, meter_value_view
+from csms.web.views import Page, facts
 
 log = Logger(namespace="csms.web")
 

@@ -362,7 +362,7 @@ def test_every_shipped_rule_file_fits_the_schema_and_mistakes_do_not() -> None:
 
 @pytest.mark.parametrize("name", ["rules", "site"])
 def test_the_shipped_schemas_are_those_of_the_code(name: str) -> None:
-    from csms.config import site_schema
+    from csms.starter import site_schema
 
     made = rule_schema() if name == "rules" else site_schema()
     kept = (ROOT / "rules" / f"{name}.schema.json").read_text("utf-8")
