@@ -111,8 +111,8 @@ from csms.model.provisioning import (
     VariableValue,
 )
 from csms.model.reloading import SiteNotReloaded, SiteReloaded
-from csms.model.security import SecurityEvent, SecurityEventRaised, SecurityProfile
-from csms.model.security_commands import SetNetworkProfile, SetPassword
+from csms.model.security import SecurityEvent, SecurityEventRaised, SecurityProfile, SecurityProfileRaised
+from csms.model.security_commands import SetNetworkProfile, SetPassword, UpgradeSecurityProfile
 from csms.model.sites import SiteScope, Window
 from csms.model.station import (
     Admission,
@@ -260,6 +260,7 @@ __all__ = [
     "SecurityEvent",
     "SecurityEventRaised",
     "SecurityProfile",
+    "SecurityProfileRaised",
     "SetNetworkProfile",
     "SetPassword",
     "SetVariables",
@@ -298,6 +299,7 @@ __all__ = [
     "TransactionUpdated",
     "TriggerMessage",
     "UnlockConnector",
+    "UpgradeSecurityProfile",
     "Variable",
     "VariableValue",
     "WebRegistry",

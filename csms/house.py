@@ -23,6 +23,7 @@ from csms.blocks.notifications import LOG_KIND, LOG_SETTINGS, LogChannel, Notifi
 from csms.blocks.outcome import Handler
 from csms.blocks.people import People
 from csms.blocks.presence import Presence
+from csms.blocks.profile_upgrade import ProfileUpgrade
 from csms.blocks.provisioning import Provisioning
 from csms.blocks.reception import Reception
 from csms.blocks.retention import Retention
@@ -129,7 +130,10 @@ class House:
             self.store, self.authorization, self.provisioning, stops, now, self.billing.costs
         )
         self.monitoring = Monitoring(self.store, self.availability)
-        self.commands = Commands(self.hooks, self.store, self.switchboard, self.authorization, self.keys, reactor, now)
+        upgrade = ProfileUpgrade(self.store, self.security, now)
+        self.commands = Commands(
+            self.hooks, self.store, self.switchboard, self.authorization, self.keys, upgrade, reactor, now
+        )
         points = policies.point_policy(site)
         self.tx_points = TxPointsBlock(self.store, self.commands, self.switchboard, points, reactor)
         self.healer = Healer(

@@ -55,6 +55,7 @@ def door_policy(site: Site) -> DoorPolicy:
         organization=site.tls.organization,
         common_name=site.tls.common_name,
         open=site.open,
+        profiles=frozenset(profile for one in site.listeners for profile in one.profiles),
     )
 
 

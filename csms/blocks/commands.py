@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from csms.blocks.authorization import AuthorizationBlock
 from csms.blocks.credentials import generate_password
 from csms.blocks.effects import Effect, effect_of
+from csms.blocks.profile_upgrade import ProfileUpgrade
 from csms.blocks.station_keys import StationKeys
 from csms.hooks import Hooks
 from csms.model.authorization import AuthorizationRequest, AuthorizationStatus, Purpose
@@ -32,7 +33,7 @@ from csms.model.commands import (
     RawCall,
 )
 from csms.model.provisioning import GetBaseReport, GetVariables, Reset, ResetPlan, ResetWhen, SetVariables
-from csms.model.security_commands import SetPassword
+from csms.model.security_commands import SetPassword, UpgradeSecurityProfile
 from csms.model.station import StationRef
 from csms.model.transactions import GetTransactionStatus, RequestStartTransaction
 from csms.ocpp.dialect import Payload
@@ -71,6 +72,7 @@ class Commands:
         switchboard: Switchboard,
         authorization: AuthorizationBlock,
         keys: StationKeys,
+        upgrade: ProfileUpgrade,
         clock: IReactorTime,
         now: Callable[[], datetime],
     ) -> None:
@@ -79,6 +81,7 @@ class Commands:
         self._switchboard = switchboard
         self._authorization = authorization
         self._keys = keys
+        self._upgrade = upgrade
         self._clock = clock
         self._now = now
         self._watches: dict[int, Watch] = {}
@@ -165,6 +168,9 @@ class Commands:
                 record.id, state=CommandState.SENT, wire=action, sent_at=self._now(), tries=record.tries + 1
             )
 
+        if isinstance(command, UpgradeSecurityProfile):
+            await mark_sent("")
+            return await self._upgrade.run(station, command, self.send, f"command {record.id}")
         if isinstance(command, RawCall):
             _check(station, command)
         keys = await self._keys.offer(station.id, command)

@@ -1,4 +1,5 @@
-"""What shows that a command has happened: the boot after a reset, the Started after a remote start, the Ended after a remote stop.
+"""What shows that a command has happened: the boot after a reset, the Started after a remote start, the Ended after a remote stop, the
+handshake after a change of the security profile.
 
 Pure predicates over news; commands not named here are done when the station says yes.
 """
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from csms.model.availability import ChangeAvailability, ConnectorStatus, StatusChanged
 from csms.model.commands import CommandAnswer, CommandRecord
 from csms.model.provisioning import BootStatus, GetBaseReport, ReportReceived, Reset, StationBooted
+from csms.model.security import SecurityProfileRaised
+from csms.model.security_commands import UpgradeSecurityProfile
 from csms.model.transactions import (
     RequestStartTransaction,
     RequestStopTransaction,
@@ -24,6 +27,7 @@ from csms.stations import Station
 START_S = 300.0
 STOP_S = 120.0
 REPORT_S = 300.0
+UPGRADE_S = 24 * 3600.0
 RESET_S = 900.0
 SCHEDULED_S = 24 * 3600.0
 
@@ -47,6 +51,8 @@ class Effect:
                 return cls(_start_of(record.station, arguments.get("remote_start_id"), token), START_S)
             case "RequestStopTransaction":
                 return cls(_end_of(record.station, str(arguments.get("transaction", ""))), STOP_S)
+            case "UpgradeSecurityProfile":
+                return cls(_profile_of(record.station, arguments.get("security_profile")), UPGRADE_S)
             case "GetBaseReport":
                 return cls(_report_of(record.station, arguments.get("request_id")), REPORT_S)
         return cls(lambda event: False, 0.0)
@@ -63,6 +69,8 @@ def effect_of(station: Station, command: object, answer: CommandAnswer) -> Effec
             return Effect(_end_of(station.id, command.transaction), STOP_S)
         case GetBaseReport() if not answer.values:
             return Effect(_report_of(station.id, command.request_id), REPORT_S)
+        case UpgradeSecurityProfile():
+            return Effect(_profile_of(station.id, command.security_profile), UPGRADE_S)
         case ChangeAvailability() if answer.status == "Scheduled":
             return Effect(_availability_of(station.id, command), SCHEDULED_S)
     return None
@@ -71,6 +79,12 @@ def effect_of(station: Station, command: object, answer: CommandAnswer) -> Effec
 def _boot_of(station: str) -> Callable[[object], bool]:
     return lambda event: (
         isinstance(event, StationBooted) and event.station.id == station and event.status is BootStatus.ACCEPTED
+    )
+
+
+def _profile_of(station: str, profile: object) -> Callable[[object], bool]:
+    return lambda event: (
+        isinstance(event, SecurityProfileRaised) and event.station.id == station and event.profile == profile
     )
 
 

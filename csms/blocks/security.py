@@ -25,6 +25,7 @@ from csms.model.security import (
     SecurityEventNotification,
     SecurityEventRaised,
     SecurityProfile,
+    SecurityProfileRaised,
 )
 from csms.model.station import Admission, Handshake, StationRecord, StationRef
 from csms.refusals import Refusal
@@ -46,6 +47,8 @@ class DoorPolicy:
     common_name: str = "either"
     open: bool = False
     """Whether any listener takes stations without a proof."""
+    profiles: frozenset[int] = frozenset({0, 1})
+    """The security profiles of all listeners."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,11 @@ class Security:
     def open(self) -> bool:
         """Whether stations may work without any proof here, because the site file says so."""
         return self._policy.open
+
+    @property
+    def profiles(self) -> frozenset[int]:
+        """The security profiles that some listener takes."""
+        return self._policy.profiles
 
     def use(self, policy: DoorPolicy) -> None:
         """Go by another policy from now on."""
@@ -192,6 +200,7 @@ class Security:
             return
         if entry.profile.tls and entry.profile > standing.profile and not entry.enrolling:
             await self._store.security.raise_profile(id, entry.profile)
+            self._tell(SecurityProfileRaised(StationRef(id), self._now(), entry.profile))
         certificate = proof.certificate
         if certificate is not None and self._noted.get(id) != certificate.fingerprint:
             self._noted[id] = certificate.fingerprint

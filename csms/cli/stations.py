@@ -110,6 +110,19 @@ def station_profile(api: Api, as_json: bool, id: str, profile: int) -> None:
     _changed(api, as_json, id, {"security_profile": profile}, f"has to use security profile {profile} or a higher one")
 
 
+@station.command("upgrade")
+@click.argument("id")
+@click.argument("profile", type=click.IntRange(2, 3))
+@click.argument("url")
+@click.option("--slot", default=1, show_default=True, help="the station's network slot to write to")
+@click.option("--wait", default=30, show_default=True, help="seconds to wait for the station to show the new profile")
+@over_api
+def station_upgrade(api: Api, as_json: bool, id: str, profile: int, url: str, slot: int, wait: int) -> None:
+    """Take a connected station to a higher security profile, at URL; the old one counts until it has shown the new one."""
+    arguments = {"url": url, "security_profile": profile, "slot": slot}
+    send_command(api, as_json, id, "UpgradeSecurityProfile", arguments, wait)
+
+
 @station.command("call")
 @click.argument("id")
 @click.argument("action")

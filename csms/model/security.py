@@ -105,3 +105,12 @@ class SecurityEventRaised:
     station: StationRef
     at: datetime
     event: SecurityEvent
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityProfileRaised:
+    """News: a station has shown a higher security profile than ever before; from now on a lower one is refused."""
+
+    station: StationRef
+    at: datetime
+    profile: SecurityProfile

@@ -1,4 +1,4 @@
-"""Commands of block A: a new password, a new network profile."""
+"""Commands of block A: a new password, a new network profile, a higher security profile."""
 
 from __future__ import annotations
 
@@ -21,4 +21,15 @@ class SetNetworkProfile:
     security_profile: int
     message_timeout_s: int = 30
     ocpp_version: str = "OCPP20"
+    interface: str = "Wired0"
+
+
+@dataclass(frozen=True, slots=True)
+class UpgradeSecurityProfile:
+    """Command: a higher security profile (2 or 3) in one order: network profile, its priority, reset; done when the station has shown it."""
+
+    url: str
+    security_profile: int
+    slot: int = 1
+    message_timeout_s: int = 30
     interface: str = "Wired0"

@@ -53,6 +53,8 @@ class Dialect:
     protocol: str
     requests: Mapping[str, Incoming]
     commands: Mapping[type, Outgoing]
+    network_priority: Variable | None = None
+    """In which variable a station keeps the order of its network slots; None where the version knows no slots."""
 
     def outgoing(self, command: object) -> Outgoing:
         """The table row of a command; raises NotSupportedByStation where the version has none."""

@@ -25,7 +25,7 @@ from csms.model.availability import ChangeAvailability, TriggerMessage, UnlockCo
 from csms.model.certificates import DeleteCertificate, GetInstalledCertificateIds, InstallCertificate
 from csms.model.data_transfer import DataTransfer
 from csms.model.provisioning import GetBaseReport, GetVariables, Reset, SetVariables
-from csms.model.security_commands import SetNetworkProfile, SetPassword
+from csms.model.security_commands import SetNetworkProfile, SetPassword, UpgradeSecurityProfile
 from csms.model.transactions import GetTransactionStatus, RequestStartTransaction, RequestStopTransaction
 from csms.web.problems import Mistake
 from csms.web.reading import pointer_of
@@ -51,6 +51,7 @@ COMMANDS: tuple[type, ...] = (
     SetVariables,
     TriggerMessage,
     UnlockConnector,
+    UpgradeSecurityProfile,
 )
 LARGEST_NUMBER = 2**31 - 1
 LONGEST_TEXT = 2500

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 import pytest_twisted
-from tls_kit import deferred
+from tls_kit import TlsStation, deferred
 
 from csms.certificates import Authority, write_pair
+from csms.model.commands import CommandState
 from csms.model.provisioning import SetVariables, Variable, VariableValue
-from csms.model.security_commands import SetNetworkProfile
+from csms.model.security_commands import UpgradeSecurityProfile
+from csms.store import KeptCertificate
 
 PASSWORD = "a-password-of-20-chr"
 NEW = "another-password-20c"
@@ -79,8 +81,7 @@ async def test_tc_a_06_csms(door: Any) -> None:
         old = here.context(minimum_version=ssl.TLSVersion.TLSv1, maximum_version=ssl.TLSVersion.TLSv1_1)
     old.set_ciphers("ALL:@SECLEVEL=0")
     assert (await here.dial("CS1", PASSWORD, tls=old)).fault
-    await here.csms.settle(lambda: here.expect("InvalidTLSVersion"))
-    assert here.expect("InvalidTLSVersion")
+    await here.until(lambda: here.expect("InvalidTLSVersion"))
     dialled = await here.dial("CS1", PASSWORD, tls=here.context(minimum_version=ssl.TLSVersion.TLSv1_3))
     assert dialled.status == 101, dialled.fault
     assert dialled.socket.socket.version() == "TLSv1.3"
@@ -123,10 +124,9 @@ async def test_tc_a_08_csms(door: Any, case: str) -> None:
     refused = await here.dial("CS1", tls=bad)
     assert refused.status == 401 or refused.fault
     assert refused.status != 101
-    await here.csms.settle(
+    await here.until(
         lambda: here.expect("InvalidChargingStationCertificate") or here.expect("FailedToAuthenticateAtCsms")
     )
-    assert here.expect("InvalidChargingStationCertificate") or here.expect("FailedToAuthenticateAtCsms")
     write_pair(here.folder / "tls", "good", *here.authority.station("CS1", "ecdsa", 30))
     dialled = await here.dial("CS1", tls=here.context("good"))
     assert await dialled.boots() == "Accepted"
@@ -174,25 +174,47 @@ async def test_tc_a_10_csms(door: Any) -> None:
 @pytest.mark.parametrize("profile", [1, 2])
 @pytest_twisted.ensureDeferred
 async def test_tc_a_19_csms(door: Any, profile: int) -> None:
+    """The three manual actions of the case are one order here."""
     here = await known(await door())
-    write_pair(here.folder / "tls", "cs1", *here.authority.station("CS1", "ecdsa", 30))
+    if profile == 2:
+        await has_certificate(here)
     before = {"password": PASSWORD, "tls": here.context() if profile == 2 else None}
     after = {"password": PASSWORD if profile == 1 else None, "tls": here.context("cs1" if profile == 2 else "")}
     dialled = await here.dial("CS1", **before)
     await dialled.boots()
-    order = SetNetworkProfile(1, "wss://csms.example/ocpp", profile + 1)
+    station = TlsStation(dialled)
+    order = UpgradeSecurityProfile("wss://csms.example/ocpp", profile + 1, slot=2)
     sending = deferred(here.csms.house.commands.send("CS1", order, origin="test"))
-    call = await dialled.hears()
-    assert call[2] == "SetNetworkProfile"
-    data = call[3]["connectionData"]
+    action, payload = (await station.heard())[2:]
+    data = payload["connectionData"]
+    assert (action, payload["configurationSlot"]) == ("SetNetworkProfile", 2)
     assert (data["securityProfile"], data["ocppVersion"], data["ocppTransport"]) == (profile + 1, "OCPP20", "JSON")
-    await dialled.answers(call, {"status": "Accepted"})
-    await sending
-    await dialled.closes()
+    station.answer({"status": "Accepted"})
+    assert (await station.heard())[2] == "GetVariables"
+    station.answer({"getVariableResult": [PRIORITY | {"attributeStatus": "Accepted", "attributeValue": "1,0"}]})
+    action, payload = (await station.heard())[2:]
+    assert (action, payload) == ("SetVariables", {"setVariableData": [PRIORITY | {"attributeValue": "2,1,0"}]})
+    station.answer({"setVariableResult": [PRIORITY | {"attributeStatus": "Accepted"}]})
+    assert (await station.heard())[2] == "Reset"
+    station.answer({"status": "Accepted"})
+    assert (await sending).state is CommandState.ACCEPTED
+    await station.close()
     again = await here.dial("CS1", **before)
     assert again.status == 101, "the old profile counts until the new one is shown"
     await again.closes()
     dialled = await here.dial("CS1", **after)
     assert await dialled.boots() == "Accepted"
     await dialled.closes()
+    assert (await here.csms.house.store.commands.of("test")).state is CommandState.EFFECTIVE
     assert (await here.dial("CS1", **before)).status == 401
+
+
+PRIORITY = {"component": {"name": "OCPPCommCtrlr"}, "variable": {"name": "NetworkConfigurationPriority"}}
+
+
+async def has_certificate(here: Any) -> None:
+    """The station's client certificate is made, and known to the CSMS."""
+    write_pair(here.folder / "tls", "cs1", *here.authority.station("CS1", "ecdsa", 30))
+    now = here.csms.house.now()
+    kept = KeptCertificate("CS1", "ChargingStationCertificate", "1f", "CN=CS1", now + timedelta(days=30), now)
+    await here.csms.house.store.security.note_certificate(kept)

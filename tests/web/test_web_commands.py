@@ -30,7 +30,7 @@ from csms.model.provisioning import (
     Variable,
     VariableValue,
 )
-from csms.model.security_commands import SetNetworkProfile, SetPassword
+from csms.model.security_commands import SetNetworkProfile, SetPassword, UpgradeSecurityProfile
 from csms.model.transactions import GetTransactionStatus, RequestStartTransaction, RequestStopTransaction
 from csms.web.bodies import COMMANDS
 
@@ -176,6 +176,11 @@ EXAMPLES: list[tuple[str, Any, object]] = [
         SetNetworkProfile(1, "wss://csms.example/ocpp", 2),
     ),
     ("SetPassword", {}, SetPassword()),
+    (
+        "UpgradeSecurityProfile",
+        {"url": "wss://csms.example/ocpp", "security_profile": 2},
+        UpgradeSecurityProfile("wss://csms.example/ocpp", 2),
+    ),
     (
         "InstallCertificate",
         {"use": "CSMSRootCertificate", "certificate": "-----BEGIN"},

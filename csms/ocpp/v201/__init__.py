@@ -50,6 +50,7 @@ DIALECT = Dialect(
             **certificates.COMMANDS,
         }
     ),
+    network_priority=security.NETWORK_PRIORITY,
 )
 
 __all__ = ["DIALECT"]

@@ -14,6 +14,7 @@ from csms.ocpp.v201 import variables
 from csms.ocpp.v201.answers import decode_answer, nothing
 
 PASSWORD = Variable("SecurityCtrlr", "BasicAuthPassword")
+NETWORK_PRIORITY = Variable("OCPPCommCtrlr", "NetworkConfigurationPriority")
 LONGEST_URL = 512
 
 
