@@ -78,6 +78,14 @@ def torture(session: nox.Session) -> None:
 
 
 @nox.session
+def schedules(session: nox.Session) -> None:
+    """100,000 schedules of messages that are lost, doubled, late and out of order; ``-- COUNT SEED`` for others. The seed stands in a failure."""
+    session.install(".[test]")
+    words = dict(zip(("CSMS_SCHEDULES", "CSMS_SEED"), session.posargs or ("100000",), strict=False))
+    session.run("python", "-m", "pytest", "-q", "tests/blocks/test_schedules.py", env=words)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """The benchmark, side by side with its references; what stands behind ``--`` goes to it."""
     session.install(".[bench]")

@@ -30,6 +30,7 @@ from csms.store import Store
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SETTLED_TURNS = 200
+MOST_TURNS = 10_000
 
 
 class Refused(Exception):
@@ -77,9 +78,11 @@ class TestCsms:
 
     async def settle(self, until: Callable[[], object] = lambda: False) -> None:
         """Let the database and what waits for it come to rest, or until something holds."""
-        for _ in range(SETTLED_TURNS):
-            if until():
+        quiet = 0
+        for _ in range(MOST_TURNS):
+            if until() or quiet == SETTLED_TURNS:
                 return
+            quiet += not self.house.store.busy
             self.clock.advance(0)
             await task.deferLater(self.reactor, 0.001)
 

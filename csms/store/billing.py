@@ -28,7 +28,11 @@ OF_TRANSACTION = compiled(ALL.where(Row.transaction == Q).order_by(Row.id))
 BY_NUMBER = compiled(ALL.where(Row.number == Q))
 STATUS = compiled(Row.update({Row.status: Q}).where(Row.id == Q))
 STEP = compiled(insertion(StepRow, without=("id",)))
-STEPS = StepRow.select(StepRow.bill, StepRow.at, StepRow.what, StepRow.by, StepRow.reason).order_by(StepRow.id)
+STEPS = compiled(
+    StepRow.select(StepRow.bill, StepRow.at, StepRow.what, StepRow.by, StepRow.reason)
+    .where(StepRow.transaction == Q)
+    .order_by(StepRow.id)
+)
 DELIVERY = compiled(insertion(DeliveryRow, without=("id",)))
 NEXT = (
     compiled(
@@ -174,7 +178,7 @@ class BillRows:
 
     async def history(self, transaction: int) -> builtins.list[BillStep]:
         """Everything that happened to the bills of a transaction, in order."""
-        return await self._readers.many(STEPS.where(StepRow.transaction == transaction), step_of)
+        return await self._readers.found(STEPS, (transaction,), step_of)
 
 
 class _Books:

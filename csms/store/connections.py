@@ -105,6 +105,8 @@ class Readers:
         self._pool: ThreadPool | None = None
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
+        self.under_way = 0
+        """How many reads run in threads."""
 
     def open(self) -> None:
         """Connect; the file exists."""
@@ -144,13 +146,21 @@ class Readers:
     async def many(self, query: Any, made: Callable[[Any], T]) -> list[T]:
         """What a peewee query finds, each row turned into a record, in a thread."""
         sql, values = query.sql()
+        return await self.found(sql, values, made)
+
+    async def found(self, sql: str, values: Sequence[Any], made: Callable[[Any], T]) -> list[T]:
+        """As ``many``, of a query that was compiled before: what is asked often should not be put into words each time."""
         return await self.threaded(lambda connection: [made(row) for row in connection.execute(sql, values)])
 
     async def threaded(self, read: Callable[[sqlite3.Connection], T]) -> T:
         """Run a read in a thread."""
         if self._pool is None:
             raise StoreFault("closed")
-        return await deferToThreadPool(self._reactor, self._pool, self._read, read)
+        self.under_way += 1
+        try:
+            return await deferToThreadPool(self._reactor, self._pool, self._read, read)
+        finally:
+            self.under_way -= 1
 
     def _read(self, read: Callable[[sqlite3.Connection], T]) -> T:
         try:

@@ -6,7 +6,7 @@ import builtins
 from datetime import datetime
 from typing import Any
 
-from peewee import fn
+from peewee import SQL, fn
 
 from csms.model.billing import Bill, DeliveryRecord, DeliveryState
 from csms.store.bill_rows import FIELDS, bill_of
@@ -18,6 +18,7 @@ from csms.store.statements import Q, compiled
 from csms.store.writer import Writer
 
 RECORD = (Row.bill, Row.plugin, Row.state, Row.attempts, Row.next_at, Row.error, Row.reference)
+WAITING = SQL(f"'{DeliveryState.WAITING}'")
 Earlier, EarlierBill = Row.alias(), BillRow.alias()
 BEFORE = (
     Earlier.select(Earlier.id)
@@ -25,10 +26,18 @@ BEFORE = (
     .where(
         Earlier.plugin == Row.plugin,
         Earlier.id < Row.id,
-        Earlier.state == DeliveryState.WAITING.value,
+        Earlier.state == WAITING,
         EarlierBill.transaction == BillRow.transaction,
     )
 )
+DUE = compiled(
+    Row.select(*RECORD, *FIELDS)
+    .join(BillRow, on=(Row.bill == BillRow.id))
+    .where(Row.plugin == Q, Row.state == WAITING, Row.next_at <= Q, ~fn.EXISTS(BEFORE))
+    .order_by(Row.id)
+    .limit(Q)
+)
+OF_BILL = compiled(Row.select(*RECORD).where(Row.bill == Q).order_by(Row.id))
 CHANGE = compiled(
     Row.update({Row.state: Q, Row.attempts: Q, Row.next_at: Q, Row.error: Q, Row.reference: Q}).where(
         Row.bill == Q, Row.plugin == Q
@@ -46,19 +55,8 @@ class DeliveryRows:
 
     async def due(self, plugin: str, at: datetime, limit: int = 20) -> builtins.list[tuple[DeliveryRecord, Bill]]:
         """What one backend should be given now, the oldest first; a bill waits for earlier ones of its transaction."""
-        query = (
-            Row.select(*RECORD, *FIELDS)
-            .join(BillRow, on=(Row.bill == BillRow.id))
-            .where(
-                Row.plugin == plugin,
-                Row.state == DeliveryState.WAITING.value,
-                Row.next_at <= micros(at),
-                ~fn.EXISTS(BEFORE),
-            )
-            .order_by(Row.id)
-            .limit(limit)
-        )
-        return await self._readers.many(query, lambda row: (_record(row), bill_of(row[len(RECORD) :])))
+        values = (plugin, micros(at), limit)
+        return await self._readers.found(DUE, values, lambda row: (_record(row), bill_of(row[len(RECORD) :])))
 
     async def change(self, record: DeliveryRecord) -> None:
         """Write how far a delivery has come."""
@@ -74,7 +72,7 @@ class DeliveryRows:
 
     async def list(self, bill: int) -> builtins.list[DeliveryRecord]:
         """The deliveries of a bill."""
-        return await self._readers.many(Row.select(*RECORD).where(Row.bill == bill).order_by(Row.id), _record)
+        return await self._readers.found(OF_BILL, (bill,), _record)
 
 
 def _record(row: Any) -> DeliveryRecord:

@@ -38,8 +38,12 @@ FIELDS = (
 ALL = Row.select(*FIELDS)
 NEW = compiled(insertion(Row, without=("id",)).on_conflict(action="nothing"))
 UNASKED = FOUND.join(Row, JOIN.LEFT_OUTER, on=(Row.transaction == TransactionRow.id) & OPEN).where(Row.id.is_null())
-WANTING_UNASKED = UNASKED.where(WANTING)
-ACTIVE_UNASKED = UNASKED.where(ACTIVE)
+WANTING_UNASKED = compiled(UNASKED.where(WANTING).order_by(TransactionRow.id).limit(Q))
+SILENT = UNASKED.where(ACTIVE, TransactionRow.heard_at <= Q).order_by(TransactionRow.id)
+SILENT_UNASKED = compiled(SILENT.limit(Q))
+SILENT_OF_STATION = compiled(SILENT.where(TransactionRow.station == Q).limit(Q))
+DUE = compiled(ALL.where(OPEN, Row.next_at <= Q).order_by(Row.next_at, Row.id).limit(Q))
+OF_TRANSACTION = compiled(ALL.where(Row.transaction == Q).order_by(Row.id))
 ASKED = compiled(Row.update({Row.tries: Row.tries + ONE, Row.asked_at: Q, Row.next_at: Q}).where(OPEN, Row.id == Q))
 ANSWERED = compiled(Row.update({Row.empty: Q}).where(OPEN, Row.id == Q))
 LATER = compiled(Row.update({Row.next_at: Q}).where(OPEN, Row.id == Q))
@@ -84,17 +88,18 @@ class HealingRows:
 
     async def wanting(self, limit: int) -> list[Transaction]:
         """Transactions that lack something, and that nobody has begun to ask about."""
-        return await self._states(WANTING_UNASKED, limit)
+        return await self._states(WANTING_UNASKED, (limit,))
 
     async def silent(
         self, heard_before: datetime, limit: int, *, station: str | None = None
     ) -> builtins.list[Transaction]:
         """Transactions that go on, were not heard of since, and that nobody has begun to ask about: of a station, or of all."""
-        query = ACTIVE_UNASKED.where(TransactionRow.heard_at <= micros(heard_before))
-        return await self._states(query if station is None else query.where(TransactionRow.station == station), limit)
+        if station is None:
+            return await self._states(SILENT_UNASKED, (micros(heard_before), limit))
+        return await self._states(SILENT_OF_STATION, (micros(heard_before), station, limit))
 
-    async def _states(self, query: Any, limit: int) -> builtins.list[Transaction]:
-        return await self._readers.many(query.order_by(TransactionRow.id).limit(limit), lambda row: Kept(*row).state())
+    async def _states(self, sql: str, values: tuple[object, ...]) -> builtins.list[Transaction]:
+        return await self._readers.found(sql, values, lambda row: Kept(*row).state())
 
     async def open(self, transaction: Transaction, cause: str, missing: str, at: datetime, next_at: datetime) -> bool:
         """Begin to ask about a transaction; False if somebody has already."""
@@ -104,12 +109,11 @@ class HealingRows:
 
     async def due(self, now: datetime, limit: int) -> builtins.list[Healing]:
         """Those whose turn has come, the longest waiting first."""
-        query = ALL.where(OPEN, Row.next_at <= micros(now)).order_by(Row.next_at, Row.id).limit(limit)
-        return await self._readers.many(query, _healing)
+        return await self._readers.found(DUE, (micros(now), limit), _healing)
 
     async def of(self, transaction: int) -> builtins.list[Healing]:
         """All of a transaction, the oldest first."""
-        return await self._readers.many(ALL.where(Row.transaction == transaction).order_by(Row.id), _healing)
+        return await self._readers.found(OF_TRANSACTION, (transaction,), _healing)
 
     async def asked(self, id: int, at: datetime, next_at: datetime) -> None:
         """The station is asked once more, and again at ``next_at`` if nothing else comes of it."""

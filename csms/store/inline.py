@@ -55,6 +55,7 @@ class InlineWriter(Writer):
         if not self._open:
             waiting.errback(StoreFault("closed"))
             return waiting
+        self._under_way += 1
         self._fire(self._commit([(unit, waiting)]), 0.0)
         return waiting
 

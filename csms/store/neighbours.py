@@ -15,7 +15,7 @@ from peewee import SQL
 
 from csms.ledger import Evidence
 from csms.model.transactions import EventType, TransactionEvent
-from csms.store.columns import json_text
+from csms.store.columns import json_text, micros
 from csms.store.connections import WritingConnection
 from csms.store.recording import refolded
 from csms.store.state import FOUND, Decode, Kept
@@ -37,6 +37,15 @@ JOIN = """
     UPDATE "transaction" SET "joined_to" = ?, "evidence" = '{}', "revision" = 0, "billed_revision" = 0, "active" = 0, "wants" = 0,
         "token_key" = NULL, "token_type" = NULL, "started_at" = NULL, "ended_at" = NULL WHERE "id" = ?
 """
+TAKE_OVER = (
+    """UPDATE "healing" SET "closed_at" = ?, "next_at" = NULL, "outcome" = 'healed', "detail" = 'it belongs to a start that is there'
+        WHERE "closed_at" IS NULL AND "transaction_id" = ?""",
+    *(
+        f'UPDATE "{table}" SET "transaction_id" = ? WHERE "transaction_id" = ?'
+        for table in ("healing", "bill", "bill_step")
+    ),
+)
+"""What was asked about a parked stop, and a bill that was written of it, become those of the transaction that it belongs to."""
 DUE_AGAIN = 'UPDATE "transaction" SET "billed_revision" = MIN("billed_revision", "revision" - 1) WHERE "id" = ?'
 PLACED = (Row.id, Row.started_at, Row.ended_at, Row.overlaps)
 AT_EVSE = Row.select(*PLACED).where(
@@ -73,6 +82,10 @@ def join_parked(
 def _joined(connection: WritingConnection, start: Kept, stop: Kept, decode: Decode, at: datetime) -> Kept:
     connection.execute(MOVE, (start.id, stop.id))
     connection.execute(JOIN, (start.id, stop.id))
+    close, *move = TAKE_OVER
+    connection.execute(close, (micros(at), stop.id))
+    for sql in move:
+        connection.execute(sql, (start.id, stop.id))
     return refolded(connection, start, decode, at)
 
 

@@ -37,6 +37,8 @@ def _if_told(name: str) -> Any:
     return Case(None, ((new == SQL("''"), getattr(Row, name)),), new)
 
 
+KNOWN = Row.select().where(Row.station == Q).order_by(*KEY[1:])
+OF_STATION, OF_COMPONENT = compiled(KNOWN), compiled(KNOWN.where(Row.component == Q))
 PUT = compiled(
     insertion(Row).on_conflict(
         conflict_target=KEY,
@@ -104,10 +106,9 @@ class VariableRows:
 
     async def list(self, station: str, *, component: str | None = None) -> builtins.list[VariableValue]:
         """What is known of a station's variables, by component and name."""
-        query = Row.select().where(Row.station == station).order_by(*KEY[1:])
-        if component is not None:
-            query = query.where(Row.component == component)
-        return await self._readers.many(query, _value)
+        if component is None:
+            return await self._readers.found(OF_STATION, (station,), _value)
+        return await self._readers.found(OF_COMPONENT, (station, component), _value)
 
 
 def _whole(parts: dict[int, int]) -> bool:

@@ -123,6 +123,11 @@ class Store:
         await self._readers.threaded(lambda connection: copy(connection, target, replace=False))
 
     @property
+    def busy(self) -> bool:
+        """Whether anything is being read or written."""
+        return self._writer.busy or bool(self._readers.under_way)
+
+    @property
     def healthy(self) -> bool:
         """Whether the main file is open and took the last write."""
         return self._writer.healthy

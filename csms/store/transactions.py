@@ -25,7 +25,7 @@ from csms.store.decisions import read
 from csms.store.neighbours import UNJOINED, join_parked, note_overlaps
 from csms.store.presence import refuse_older
 from csms.store.recording import Arrival, Recorded, keep
-from csms.store.state import BY_WIRE_ID, EVENTS, FOUND, GET, Decode, Kept, StoredEvent, stored_event
+from csms.store.state import ALL_OF, BY_WIRE_ID, FOUND, GET, Decode, Kept, StoredEvent, stored_event
 from csms.store.statements import Q, compiled
 from csms.store.tables import ACTIVE, DUE
 from csms.store.tables import Transaction as Row
@@ -34,6 +34,7 @@ from csms.store.writer import Writer
 
 ACTIVE_OF_STATION = compiled(FOUND.where(ACTIVE, Row.station == Q).order_by(Row.id))
 ACTIVE_OF_TOKEN = compiled(FOUND.where(ACTIVE, Row.token_key == Q, Row.token_type == Q).order_by(Row.id))
+ALL_ACTIVE = compiled(FOUND.where(ACTIVE).order_by(Row.id))
 DUE_BILLS = compiled(FOUND.where(DUE, Row.active == SQL("0"), Row.id > Q).order_by(Row.id).limit(Q))
 DECIDED = compiled(
     EventRow.select(EventRow.decision, EventRow.body)
@@ -110,14 +111,15 @@ class TransactionRows:
         elif station is not None:
             rows = self._readers.few(ACTIVE_OF_STATION, (station,))
         else:
-            query = FOUND.where(ACTIVE) if evse is None else FOUND.where(ACTIVE, Row.evse == evse)
-            return await self._readers.many(query.order_by(Row.id), _state)
+            return [
+                one for one in await self._readers.found(ALL_ACTIVE, (), _state) if evse is None or one.evse == evse
+            ]
         found = (_state(row) for row in rows if station is None or row[1] == station)
         return [one for one in found if evse is None or one.evse == evse]
 
     async def events(self, id: int) -> list[StoredEvent]:
         """All events of a transaction, in the order of their own times."""
-        return await self._readers.many(EVENTS.where(EventRow.transaction == id), stored_event)
+        return await self._readers.found(ALL_OF, (id,), stored_event)
 
     async def register_before(self, station: str, evse: int, at: datetime) -> tuple[int, Decimal, datetime] | None:
         """Where an EVSE's register stood last before a time, told by a transaction that began earlier: its number, Wh and when."""
@@ -128,8 +130,7 @@ class TransactionRows:
 
     async def due_bills(self, limit: int, *, after: int = 0) -> list[tuple[Transaction, int]]:
         """Ended transactions that have events newer than their bill, with the revision to bill; ``after`` goes on behind that number."""
-        found = await self._readers.threaded(lambda here: here.execute(DUE_BILLS, (after, limit)).fetchall())
-        return [(_state(row), int(row[5])) for row in found]
+        return await self._readers.found(DUE_BILLS, (after, limit), lambda row: (_state(row), int(row[5])))
 
     async def of_tokens(
         self, tokens: Sequence[IdToken], *, after: int = 0, limit: int = 100

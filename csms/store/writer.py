@@ -41,6 +41,7 @@ class Writer:
         self._committed = committed
         self._orders: SimpleQueue[list[Order] | None] = SimpleQueue()
         self._gathered: list[Order] = []
+        self._under_way = 0
         self._thread = threading.Thread(target=self._run, name=f"csms-{name}", daemon=True)
         self._connection: WritingConnection | None = None
         self._open = False
@@ -52,6 +53,11 @@ class Writer:
     def healthy(self) -> bool:
         """Whether the writer runs and its last commit succeeded."""
         return self._open and self._unwell is None
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything waits for its commit."""
+        return bool(self._gathered or self._under_way)
 
     def start(self) -> None:
         """Begin to take units."""
@@ -72,6 +78,7 @@ class Writer:
     def _hand_over(self) -> None:
         """Once per turn of the reactor: what all sockets of this turn brought is one batch, and the two threads do not fight over every row."""
         gathered, self._gathered = self._gathered, []
+        self._under_way += len(gathered)
         if gathered:
             self._orders.put(gathered)
 
@@ -175,6 +182,7 @@ class Writer:
     # In the reactor's thread
 
     def _fire(self, results: list[Result], seconds: float) -> None:
+        self._under_way -= len(results)
         if self._committed is not None:
             self._committed(sum(fault is None for _, _, fault in results), seconds)
         for waiting, value, fault in results:

@@ -13,7 +13,7 @@ from block_words import event, start16, stop16
 from twisted.logger import capturedLogs
 
 from csms.model.billing import Bill, BillChange, BillIssued, BillKind, BillRefused, BillStatus, UnknownBill
-from csms.store import StoreFault
+from csms.store import StoreFault, verify
 
 D = Decimal
 PRICED = '[plugins]\nenabled = ["billing"]\n[plugins.billing]\ncurrency = "EUR"\nper_kwh = "0.45"\nper_start = "1.00"\n'
@@ -283,3 +283,24 @@ async def test_a_bill_is_numbered_and_priced_on_the_clock_of_its_stations_site(m
     await charged(csms, event(0, "Started", wh=1000), event(1, "Ended", wh=2000), station=await csms.station("CS2"))
     # Noon in UTC is one hour past midnight in Auckland, on the second of March.
     assert said(issued(csms)) == [("auckland-03-000001", "final", D("0.10")), ("main-03-000001", "final", D("0.00"))]
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_bill_of_a_parked_stop_goes_with_it_to_the_start_that_comes_late(make: Make) -> None:
+    patience = '[transactions]\nread_points = false\nask_after = "1s"\nask_again = "1s"\nask_tries = 1\n'
+    csms = await make(PRICED + patience)
+    station = await csms.station("CP1", "ocpp1.6")
+    await station.say("StopTransaction", stop16(-7, idTag="TAG"))
+    for _ in range(4):
+        await csms.advance(10)
+    parked = await csms.house.store.transactions.by_wire_id("CP1", "-7")
+    (held,) = await csms.house.store.bills.list()
+    assert (held.transaction, held.status, "no start seen" in held.reason) == (parked.id, BillStatus.QUARANTINED, True)
+    answer = await station.say("StartTransaction", start16())
+    await csms.advance(11)
+    (bill,) = await csms.house.store.bills.list()
+    assert (bill.id, bill.transaction, bill.status) == (held.id, answer["transactionId"], BillStatus.FINAL)
+    assert bill.price.total == D("3.25")
+    steps = await csms.house.store.bills.history(bill.transaction)
+    assert [step.what for step in steps] == ["provisional", "quarantined", "final"]
+    assert verify(csms.house.store.file) == []

@@ -262,11 +262,12 @@ async def away(scene: Scene, seconds: float = 120) -> None:
 
 async def asked(scene: Scene) -> Payload:
     """The question of the CSMS, which it asks by itself once its patience is over."""
+    house = scene.csms.house
     for _ in range(60):
         if scene.station.calls:
             break
         scene.csms.clock.advance(10)
-        await scene.csms.settle(lambda: scene.csms.house.healer.idle)
+        await scene.csms.settle(lambda: house.healer.idle and not house.store.busy)
     action, payload = await scene.hears()
     assert action == "GetTransactionStatus"
     return dict(payload)
