@@ -244,9 +244,12 @@ def _deciding(decision: Decision | None) -> dict[str, Any]:
 
 
 def _expects_again(kept: Kept, before: Evidence, after: Evidence) -> bool:
-    """Whether an event makes what was given up worth asking for again: it is other than before, or the transaction goes on after all."""
+    """Whether an event makes what was given up worth asking for again: it is other than before, or the transaction goes on after all.
+
+    Nothing lacked before, and yet it was given up: its silence was all there was, and now it is broken.
+    """
     goes_on = not kept.active and "ended" not in before
-    return goes_on or gaps(before) != gaps(after) or ("started" in before) != ("started" in after)
+    return goes_on or not wants(before) or gaps(before) != gaps(after) or ("started" in before) != ("started" in after)
 
 
 def _written(connection: WritingConnection, now: Kept, evidence: Evidence) -> Kept:

@@ -228,6 +228,21 @@ async def test_a_silent_transaction_that_the_station_says_is_over_blocks_nobody(
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_silence_that_was_given_up_is_over_with_the_next_event(make: Make) -> None:
+    csms = await make(SITE)
+    station = await csms.station("CS1")
+    await station.say("TransactionEvent", event(0, "Started", wh=1000))
+    await csms.advance(15 * 60)
+    for _ in range(3):
+        await asked(csms, station)
+        await says(csms, station, queued=True)
+    assert (await transaction(csms)).gave_up.startswith("asked 3 times")
+    await station.say("TransactionEvent", event(1, "Ended", wh=2000))
+    ended = await transaction(csms)
+    assert (ended.completeness, ended.gave_up) == (Completeness.COMPLETE, "")
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_station_that_is_back_and_tells_nothing_of_its_transaction_is_asked(make: Make) -> None:
     csms = await make(SITE)
     station = await csms.station("CS1")
