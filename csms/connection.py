@@ -54,8 +54,7 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         super().connectionMade()
         self.address = address_of(self.peer)
         self.counted = True
-        if not self.gate.arrived(self.address):
-            LOG.warn("too many connections without a handshake: {peer} is cut off", peer=self.peer)
+        if not self.gate.crowd.has_room_for(self.address):
             self.transport.abortConnection()
 
     def processHandshake(self) -> None:
@@ -85,6 +84,11 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
             raise ConnectionDeny(no.status, no.words) from None
         self.admitted, self.name = admitted, admitted.name
         return (admitted.dialect.protocol if admitted.dialect else None), {}
+
+    def succeedHandshake(self, res: Any) -> None:
+        """Autobahn's; a connection that was lost while it was decided is not opened any more: nothing would ever close it."""
+        if self.state == self.STATE_CONNECTING:
+            super().succeedHandshake(res)
 
     def failHandshake(self, reason: str, code: int = 400, responseHeaders: Any = None) -> None:
         """Autobahn's, with the challenge that a 401 needs."""
@@ -239,7 +243,7 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
     def _uncount(self) -> None:
         if self.counted:
             self.counted = False
-            self.gate.passed(self.address)
+            self.gate.crowd.left(self.address)
 
     def connectionLost(self, reason: Any) -> None:
         """Autobahn's; a TLS handshake that failed is a matter of security."""

@@ -5,7 +5,6 @@ Refusals are made in the handshake: the log is told why and what helps, the peer
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -21,7 +20,7 @@ from csms.model.security import ClientCertificate, SecurityEventKind
 from csms.model.station import Handshake
 from csms.ocpp.dialect import Dialect
 from csms.refusals import Refusal
-from csms.socket_care import Limits, RefusedIdentity, basic_credentials, identity
+from csms.socket_care import Crowd, Limits, RefusedIdentity, basic_credentials, identity
 from csms.stations import Answerer, Station
 from csms.switchboard import Switchboard
 
@@ -49,22 +48,10 @@ class StationGate:
     logged: Callable[[str, str, str | bytes], None]
     now: Callable[[], Any]
     clock: IReactorTime
-    opening: int = 0
-    opening_by: Counter[str] = field(default_factory=Counter)
+    crowd: Crowd = field(init=False)
 
-    def arrived(self, address: str) -> bool:
-        """Count a connection whose handshake is not done; False when there are too many of them, in all or from one address."""
-        self.opening += 1
-        self.opening_by[address] += 1
-        crowd = self.opening_by[address] > self.limits.max_unauthenticated_per_address
-        return not crowd and self.opening <= self.limits.max_unauthenticated
-
-    def passed(self, address: str) -> None:
-        """The handshake of one that arrived is done, or the connection has ended before."""
-        self.opening -= 1
-        self.opening_by[address] -= 1
-        if not self.opening_by[address]:
-            del self.opening_by[address]
+    def __post_init__(self) -> None:
+        self.crowd = Crowd(self.limits, self.clock)
 
     def choose(self, offered: tuple[str, ...]) -> Dialect | None:
         """The first of our dialects, in our order, that the station offers."""

@@ -9,8 +9,10 @@ import pytest
 import pytest_twisted
 from socket_kit import Socket
 from twisted.internet import defer
+from twisted.logger import capturedLogs
 
 from csms.model.provisioning import StationBooted
+from csms.model.station import StationConnected
 from csms.model.transactions import TransactionStarted
 from csms.stations import CommandFailed
 from csms.testing import TestCsms, make_csms
@@ -149,3 +151,44 @@ async def test_what_is_answered_while_the_connection_closes_is_told_all_the_same
     assert socket.transport.value() == sent
     with pytest.raises(CommandFailed, match="not connected"):
         await station.call("Reset", {"type": "OnIdle"})
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_connection_that_is_lost_in_its_handshake_leaves_no_ghost(make: Make) -> None:
+    csms = await make()
+    socket = Socket(csms)
+    socket.ask_for("/ocpp/CS1")
+    socket.close()
+    await csms.settle()
+    assert csms.house.switchboard.count == 0
+    assert csms.told(StationConnected) == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_handshake_that_is_decided_too_late_is_not_opened(make: Make) -> None:
+    csms = await make()
+    socket = Socket(csms)
+    socket.ask_for("/ocpp/CS1")
+    csms.clock.advance(5)
+    assert socket.aborted
+    await csms.settle()
+    socket.close()
+    await csms.settle()
+    assert csms.house.switchboard.count == 0
+    assert b"101 Switching" not in socket.transport.value()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_crowd_from_one_address_is_cut_off_and_told_now_and_then(make: Make) -> None:
+    csms = await make("[server]\nmax_unauthenticated_per_address = 2")
+    gate = csms.house.gate()
+    with capturedLogs() as logged:
+        sockets = [Socket(csms, gate=gate) for _ in range(9)]
+        assert [one.aborted for one in sockets] == [False] * 2 + [True] * 7
+        assert [event["count"] for event in logged if "count" in event] == [1]
+        csms.clock.advance(10)
+        csms.clock.advance(10)
+        assert [event["count"] for event in logged if "count" in event] == [1, 6]
+    for one in sockets:
+        one.close()
+    assert not Socket(csms, gate=gate).aborted

@@ -21,7 +21,7 @@ import websockets
 
 Payload = dict[str, Any]
 LONGEST = 25
-"""A transaction has fewer readings than this between its start and its end."""
+"""A transaction has fewer readings than this between its start and its end, unless its station says otherwise."""
 
 
 @dataclass(slots=True)
@@ -79,6 +79,11 @@ class KillStation:
         self.errors: list[str] = []
         self.answers = 0
         self.repeats = 0
+        self.longest = LONGEST
+        self.pause_s = 0.0
+        """Between an answer and the next message."""
+        self.closed_with: list[int] = []
+        """The codes of the server's close frames."""
         self._random = random_numbers
         self._register_wh = random_numbers.randrange(100_000)
         self._clock = datetime.now(UTC)
@@ -101,6 +106,10 @@ class KillStation:
                 self._came_back()
                 while (until is None or not until.is_set()) and (message := self._next(finish=finish)):
                     await self._exchange(socket, message)
+                    if self.pause_s and not finish:
+                        await asyncio.sleep(self.pause_s)
+        except websockets.ConnectionClosed as closed:
+            self.closed_with += [closed.rcvd.code] if closed.rcvd else []
         except (OSError, TimeoutError, websockets.WebSocketException):
             return
 
@@ -182,7 +191,7 @@ class KillStation201(KillStation):
     def _more(self) -> Iterator[Message]:
         charge = Charge(self.name, self._register_wh, wire_id=uuid.UUID(int=self._random.getrandbits(128)).hex)
         self.charges.append(charge)
-        updates = self._random.randrange(1, LONGEST)
+        updates = self._random.randrange(1, self.longest)
         yield self._event(charge, 0, "Started", "Authorized", "Transaction.Begin", charge.begin_wh)
         for seq_no in range(1, updates + 1):
             yield self._event(charge, seq_no, "Updated", "MeterValuePeriodic", "Sample.Periodic", self._meter())
@@ -230,7 +239,7 @@ class KillStation16(KillStation):
 
     def _rest(self, charge: Charge) -> Iterator[Message]:
         number = int(charge.wire_id)
-        for _ in range(self._random.randrange(1, LONGEST)):
+        for _ in range(self._random.randrange(1, self.longest)):
             at = self._time()
             sample = {"value": str(self._meter()), "measurand": "Energy.Active.Import.Register", "unit": "Wh"}
             values = [{"timestamp": at, "sampledValue": [sample]}]

@@ -1,0 +1,130 @@
+"""Everybody back at once: the server ends under load, by SIGTERM and by kill -9, and when it is there again all stations want in at the same moment.
+
+    python tests/torture/storm.py --size 1000 --seed 7
+
+SIGTERM closes every socket with code 1012. All stations behind one address are more than the server lets begin at once, so some are cut off and come
+again; none waits long, nothing that was answered is lost, and memory stays in bounds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from torture_tool import Report, Run, main
+
+# ruff: noqa: I001 - the tool makes the other folders known
+from api_client import Api
+from kill_stations import KillStation, KillStation16, KillStation201
+from kill_verdict import Judge
+from server_process import CLEAN_ENDS, ServerProcess
+
+from csms.strain import raise_descriptor_limit
+
+LONGEST = 4
+"""Readings of a transaction."""
+LOAD_S, PAUSE_S = 2.0, 1.0
+"""How long they talk before the server ends, and how long each waits after an answer."""
+RESTART = 1012
+BACK_S = {False: 30.0, True: 120.0}
+MOST_MIB = 500
+AGAIN_S = 0.5
+"""A station that was cut off comes again after a part of this."""
+
+
+class Storm:
+    """The stations, and the server that ends under them."""
+
+    def __init__(self, run: Run, report: Report, server: ServerProcess) -> None:
+        self._run, self._report, self._server = run, report, server
+        self._chance = run.random("storm")
+        self.stations = [made(number, run.random(f"station {number}")) for number in range(run.size)]
+        self.judge = Judge(Api(server))
+
+    async def rage(self) -> None:
+        """Everybody in, SIGTERM, everybody back, kill -9, everybody back; then every station ends what it began."""
+        stop = asyncio.Event()
+        coming = [asyncio.create_task(self._come(station, stop)) for station in self.stations]
+        await self._all_in("the start")
+        await self._end("SIGTERM", self._server.terminate)
+        codes = Counter(code for station in self.stations for code in station.closed_with)
+        self._report.expect(codes == {RESTART: len(self.stations)}, f"SIGTERM closed the sockets with {dict(codes)}")
+        await self._end("kill -9", self._server.kill)
+        stop.set()
+        await asyncio.gather(*coming)
+        async with asyncio.timeout(60 + self._run.size / 10):
+            await asyncio.gather(*(self._finish(station) for station in self.stations))
+
+    async def _end(self, name: str, end: Callable[[], object]) -> None:
+        """The server ends while they talk; when it is there again, so is everybody."""
+        await asyncio.sleep(LOAD_S)
+        await asyncio.to_thread(end)
+        self._server.start()
+        await asyncio.to_thread(self._server.wait_ready)
+        await self._all_in(name)
+
+    async def _all_in(self, name: str) -> None:
+        """Wait until each station has been answered once more."""
+        began, before = time.monotonic(), [station.answers for station in self.stations]
+        waiting, took_s = len(before), 0.0
+        while waiting and took_s < BACK_S[self._run.long]:
+            await asyncio.sleep(0.05)
+            waiting = sum(one.answers == n for one, n in zip(self.stations, before, strict=True))
+            took_s = time.monotonic() - began
+        resident = self._server.resident_kib() >> 10
+        self._report.expect(not waiting, f"{name}: {waiting} stations were not answered within {took_s:.0f} s")
+        self._report.expect(resident <= MOST_MIB, f"{name}: the server has {resident} MiB")
+        self._report.figures[f"all in after {name}, s"] = round(took_s, 1)
+        self._run.say(f"{name}: all in after {took_s:.1f} s, {resident} MiB")
+
+    async def _come(self, station: KillStation, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            await station.talk(self._server.stations_url, until=stop)
+            await asyncio.sleep(self._chance.uniform(0.0, AGAIN_S))
+
+    async def _finish(self, station: KillStation) -> None:
+        while not station.done:
+            await station.talk(self._server.stations_url, finish=True)
+            await asyncio.sleep(self._chance.uniform(0.0, AGAIN_S))
+
+
+def made(number: int, chance: random.Random) -> KillStation:
+    """One of the stations: every second speaks 1.6."""
+    station = (KillStation201, KillStation16)[number % 2](f"STORM-{number:05}", chance)
+    station.longest, station.pause_s = LONGEST, PAUSE_S
+    return station
+
+
+def torture(run: Run, report: Report) -> None:
+    """The storms, and the reckoning."""
+    raise_descriptor_limit()
+    server = ServerProcess(run.folder)
+    server.start()
+    storm = Storm(run, report, server)
+    try:
+        server.wait_ready()
+        Api(server).put_token("KILL", "Accepted")
+        asyncio.run(storm.rage())
+        for station in storm.stations:
+            storm.judge.finish(station)
+            report.faults += station.errors
+        report.faults += storm.judge.verdict.faults
+        report.expect(server.terminate() in CLEAN_ENDS, "SIGTERM did not end the server cleanly")
+    finally:
+        if server.running:
+            server.kill()
+    report.log_of(server)
+    report.figures |= {
+        "answers": sum(station.answers for station in storm.stations),
+        "repeats": sum(station.repeats for station in storm.stations),
+        "cut off": sum(int(count) for count in re.findall(r"without a handshake: (\d+) cut off", server.log)),
+        "right bills": storm.judge.verdict.bills - storm.judge.verdict.wrong_bills,
+    }
+
+
+if __name__ == "__main__":
+    main("storm", __doc__ or "", "stations", (1000, 10_000), torture)
