@@ -109,6 +109,7 @@ class Station:
         self._peer = Peer(dialect.protocol)
         self._inbox: deque[Call] = deque()
         self._answering: Call | None = None
+        self._serving = False
         self._held = False
         self._turn = defer.DeferredLock()
         self._waiting: defer.Deferred[Result | Failure] | None = None
@@ -143,10 +144,16 @@ class Station:
                 self.log.debug("{station} sent something to ignore: {what}", station=self.id, what=received)
 
     def _next(self) -> None:
-        """Answer calls until one has to wait or none is left; a loop, so that a long inbox needs no deep stack."""
-        while self._inbox and self._answering is None and not self.lost:
-            self._answering = call = self._inbox.popleft()
-            run_now(self._answer(self, call), self._answered, self._broke)
+        """Answer calls until one has to wait or none is left; one loop at a time, so that a long inbox needs no deep stack."""
+        if self._serving:
+            return
+        self._serving = True
+        try:
+            while self._inbox and self._answering is None and not self.lost:
+                self._answering = call = self._inbox.popleft()
+                run_now(self._answer(self, call), self._answered, self._broke)
+        finally:
+            self._serving = False
         if self._held and len(self._inbox) < INBOX_LOW:
             self._held = False
             self._hold(False)

@@ -12,7 +12,8 @@ from disk_log import no_shim
 from server_process import csms_missing
 
 HERE = Path(__file__).parent
-TOOLS = ("power_cuts", "disk_faults", "fault_proxy")
+TOOLS = {"power_cuts": 0, "disk_faults": 0, "fault_proxy": 0, "storm": 100, "hostile": 5}
+"""Each tool and a size smaller than its own short form, where that takes long."""
 ON_A_SHIM = ("power_cuts", "disk_faults")
 LONGEST_S = 180
 
@@ -24,6 +25,7 @@ def test_torture(tool: str) -> None:
         pytest.skip(why)
     seed = os.environ.get("CSMS_TORTURE_SEED")
     command = [sys.executable, HERE / f"{tool}.py", *(["--seed", seed] if seed else [])]
+    command += ["--size", str(TOOLS[tool])] if TOOLS[tool] else []
     done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_S)
     print(done.stdout)
     assert done.returncode == 0, f"{done.stdout}{done.stderr}"
