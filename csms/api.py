@@ -90,7 +90,9 @@ from csms.model.commands import (
     RetryPlan,
 )
 from csms.model.data_transfer import DataTransfer
+from csms.model.diagnostics import GetLog, LogType, Upload, UploadReceived
 from csms.model.explanation import StoryNote, StoryNotes, StoryQuestion
+from csms.model.firmware import UpdateFirmware
 from csms.model.metering import MeterValue, MeterValuesReceived, Reading, SampledValue
 from csms.model.monitoring import AlertGap, AlertReceived, EventData, Notice, NoticeReceived
 from csms.model.notifications import DeliveryFailed, Notification, NotificationUndelivered, NotifyFailed
@@ -217,6 +219,7 @@ __all__ = [
     "GetCertificateStatus",
     "GetEvCertificate",
     "GetInstalledCertificateIds",
+    "GetLog",
     "GetTransactionStatus",
     "GetVariables",
     "Handshake",
@@ -224,6 +227,7 @@ __all__ = [
     "InstallCertificate",
     "InstallUse",
     "InstalledUse",
+    "LogType",
     "MeterPoint",
     "MeterValue",
     "MeterValuesReceived",
@@ -299,7 +303,10 @@ __all__ = [
     "TransactionUpdated",
     "TriggerMessage",
     "UnlockConnector",
+    "UpdateFirmware",
     "UpgradeSecurityProfile",
+    "Upload",
+    "UploadReceived",
     "Variable",
     "VariableValue",
     "WebRegistry",

@@ -30,8 +30,10 @@ from csms.blocks.retention import Retention
 from csms.blocks.security import Security
 from csms.blocks.sentry import Sentry
 from csms.blocks.station_keys import StationKeys
+from csms.blocks.told_urls import ToldUrls
 from csms.blocks.transactions import StopPolicy, Transactions
 from csms.blocks.tx_points import TxPointsBlock
+from csms.blocks.uploads import Uploads
 from csms.config import Site, SiteFileError, overridden, read_site
 from csms.connection import SHUTDOWN
 from csms.dialects import DIALECTS, decoded, readings
@@ -131,8 +133,10 @@ class House:
         )
         self.monitoring = Monitoring(self.store, self.availability)
         upgrade = ProfileUpgrade(self.store, self.security, now)
+        self.uploads = Uploads(self.store, policies.upload_rules(site), reactor, now, self.tell)
+        urls = ToldUrls(self.uploads, policies.url_rules(site))
         self.commands = Commands(
-            self.hooks, self.store, self.switchboard, self.authorization, self.keys, upgrade, reactor, now
+            self.hooks, self.store, self.switchboard, self.authorization, self.keys, upgrade, urls, reactor, now
         )
         points = policies.point_policy(site)
         self.tx_points = TxPointsBlock(self.store, self.commands, self.switchboard, points, reactor)
@@ -281,6 +285,7 @@ class House:
             switchboard=self.switchboard,
             bills=self.billing.bills,
             deliveries=self.billing.deliveries,
+            uploads=self.uploads,
             readings=readings,
             explain=self.explainer.explain,
             plugins=self.plugins,
@@ -293,6 +298,7 @@ class House:
         """Open the database, finish what a stop or crash left over, start plugins and timers."""
         await self.store.open()
         await self.commands.recover()
+        await self.uploads.open()
         await self.plugins.start()
         self.notifications.start()
         self.certificates.start(self.commands.send)
@@ -310,6 +316,7 @@ class House:
         self.billing.stop()
         self.healer.stop()
         self.retention.stop()
+        self.uploads.stop()
         await self.presence.stop()
         await self.plugins.stop()
         await self.notifications.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from ipaddress import ip_network
 
 from csms.blocks.bookkeeping import BillRules
 from csms.blocks.deliveries import DeliveryRules
@@ -12,10 +13,13 @@ from csms.blocks.provisioning import BootPolicy
 from csms.blocks.retention import Rule
 from csms.blocks.security import DoorPolicy
 from csms.blocks.sentry import TryLimits
+from csms.blocks.told_urls import UrlRules
 from csms.blocks.tx_points import PointPolicy
+from csms.blocks.uploads import UploadRules
 from csms.config import Site
 from csms.evidence import MeterRules
 from csms.model.tx_points import TxPoints
+from csms.outgoing import Reach
 from csms.socket_care import Limits
 from csms.store import Archive, Store, Thinning, shelves
 
@@ -45,6 +49,26 @@ def bill_rules(site: Site) -> BillRules:
             attempts=bills.delivery_attempts,
         ),
     )
+
+
+def upload_rules(site: Site) -> UploadRules:
+    """Where stations leave files, and how much of them."""
+    uploads = site.uploads
+    return UploadRules(
+        url=uploads.url,
+        folder=site.folder / uploads.folder,
+        max_size=uploads.max_size << 20,
+        station_quota=uploads.station_quota << 20,
+        quota=uploads.quota << 20,
+        expires=uploads.expires,
+        keep=uploads.keep,
+    )
+
+
+def url_rules(site: Site) -> UrlRules:
+    """Where stations may be sent."""
+    allowed = tuple(ip_network(one) for one in site.outgoing.allow)
+    return UrlRules(Reach(allowed), site.stations.unsigned_firmware)
 
 
 def door_policy(site: Site) -> DoorPolicy:

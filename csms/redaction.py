@@ -1,10 +1,11 @@
-"""No secrets in answers and logs: station passwords are blanked out in logged frames, command arguments and variables.
+"""No secrets in answers and logs: station passwords, and what is secret in URLs, are blanked out in logged frames, command arguments and variables.
 
-Knows how OCPP 1.6 and 2.x spell a password's name, and nothing else of the messages.
+Knows how OCPP 1.6 and 2.x spell a password's name, that a URL may have a password before its host, and the places of our own that take files.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,8 +16,10 @@ SECRET_VARIABLES = frozenset({"basicauthpassword", "authorizationkey"})
 """Variables and configuration keys whose values are passwords, in small letters: OCPP compares them without regard to case."""
 SECRET_FIELDS = frozenset({"basicAuthPassword", "password", "old_password", "new_password", "apnPassword"})
 """Fields that are passwords wherever they stand (network profiles of 2.x; VPN and APN)."""
+_URL_SECRETS = re.compile(r"(?<=://)[^/\s@\"]+(?=@)|(?<=/upload/)[A-Za-z0-9_-]{16,}")
+"""A user name with its password, and the word that opens a place for one file."""
 VALUES = frozenset({"value", "attributeValue", "variableAttribute", "attributes"})
-_MARKS = (b"basicauthpassword", b"authorizationkey", b"password")
+_MARKS = (b"basicauthpassword", b"authorizationkey", b"password", b"://")
 
 
 def redacted(value: Any, *, hide: bool = False) -> Any:
@@ -32,6 +35,8 @@ def redacted(value: Any, *, hide: bool = False) -> Any:
             return [redacted(inner, hide=hide) for inner in value]
         case str() if hide and value:
             return HIDDEN
+        case str() if "://" in value:
+            return _URL_SECRETS.sub(HIDDEN, value)
     return value
 
 
@@ -52,7 +57,7 @@ def without_secrets(frame: str | bytes) -> str | bytes:
         return redacted_frame(frame)
     # Plain searches, for this is done with every frame: a regular expression takes ten times as long.
     small = frame.lower()
-    if b"password" in small or b"authorizationkey" in small:
+    if b"password" in small or b"authorizationkey" in small or b"://" in small:
         return redacted_frame(frame.decode("utf-8", "replace"))
     return frame
 

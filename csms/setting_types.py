@@ -8,6 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 from ipaddress import ip_network
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
@@ -162,9 +163,22 @@ def _network(text: Any) -> str:
         raise Unfit("a network is wanted", 'for example "10.0.0.0/8" or "192.0.2.7/32"') from None
 
 
+def _http_url(text: Any) -> str:
+    parts = urlsplit(text) if isinstance(text, str) else urlsplit("")
+    try:
+        well = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        well = False
+    if not well or parts.path.strip("/") or parts.query or parts.fragment or parts.username is not None:
+        raise Unfit("a URL of a scheme, a host and a port is wanted", 'for example "https://csms.example.org:9002"')
+    return str(text).rstrip("/")
+
+
 Network = Annotated[str, BeforeValidator(_network)]
 TimeZone = Annotated[str, BeforeValidator(time_zone)]
 Endpoint = Annotated[str, BeforeValidator(_endpoint)]
+EndpointOrNone = Annotated[str, BeforeValidator(lambda text: text if text == "" else _endpoint(text))]
+HttpUrlOrNone = Annotated[str, BeforeValidator(lambda text: text if text == "" else _http_url(text))]
 UrlPath = Annotated[str, BeforeValidator(_url_path)]
 ApiToken = Annotated[str, BeforeValidator(_long_enough)]
 Amount = Annotated[Decimal, AfterValidator(_amount)]

@@ -15,8 +15,10 @@ from csms.setting_types import (
     CountOrNone,
     Duration,
     Endpoint,
+    EndpointOrNone,
     Filled,
     HeaderBytes,
+    HttpUrlOrNone,
     KiloWatts,
     MessageBytes,
     Names,
@@ -53,6 +55,7 @@ __all__ = [
     "TlsPair",
     "Transactions",
     "Unfit",
+    "Uploads",
     "parse_duration",
 ]
 
@@ -144,6 +147,32 @@ class Outgoing:
 
 
 @dataclass(frozen=True)
+class Uploads:
+    """``[uploads]``: where stations leave logs; sizes in MiB, times ``expires`` (to begin) and ``keep`` (afterwards, 0s for ever).
+
+    ``url`` is how stations reach the listener, without a path; nothing is taken without it. ``tls`` uses the certificates of ``[tls]``.
+    """
+
+    listen: EndpointOrNone = ""
+    url: HttpUrlOrNone = ""
+    tls: bool = True
+    folder: Filled = "uploads"
+    max_size: Count = 64
+    station_quota: Count = 512
+    quota: Count = 8192
+    expires: SecondOrMore = timedelta(hours=1)
+    keep: Duration = timedelta(days=30)
+
+    def __post_init__(self) -> None:
+        if bool(self.listen) != bool(self.url):
+            raise Unfit(
+                "listen and url of [uploads] go together", 'for example "tcp:9002" and "https://csms.example.org:9002"'
+            )
+        if self.tls and self.url.startswith("http:"):
+            raise Unfit("url of [uploads] says http, and tls says TLS", "write https, or tls = false")
+
+
+@dataclass(frozen=True)
 class TlsPair:
     """A certificate chain and its private key, both PEM files."""
 
@@ -207,6 +236,7 @@ class Stations:
     heartbeat_interval: SecondOrMore = timedelta(seconds=300)
     offline_after: Count = 2
     max_clock_skew: SecondOrMore = timedelta(seconds=60)
+    unsigned_firmware: bool = False
     protocols: Annotated[tuple[OcppVersion, ...], OneOrMore, OnceEach] = ("ocpp2.0.1", "ocpp1.6")
 
 
@@ -294,6 +324,7 @@ class Site:
     server: Server = field(default_factory=Server)
     tls: Tls = field(default_factory=Tls)
     outgoing: Outgoing = field(default_factory=Outgoing)
+    uploads: Uploads = field(default_factory=Uploads)
     api: Api = field(default_factory=Api)
     database: Database = field(default_factory=Database)
     retention: Retention = field(default_factory=Retention)
@@ -340,6 +371,7 @@ TABLES: Mapping[str, type] = {
     "api": Api,
     "tls": Tls,
     "outgoing": Outgoing,
+    "uploads": Uploads,
     "database": Database,
     "retention": Retention,
     "stations": Stations,

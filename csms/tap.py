@@ -28,6 +28,7 @@ from csms.running import run_guarded
 from csms.store import SchemaFault, StoreFault
 from csms.strain import Strain, raise_descriptor_limit
 from csms.tls import Contexts, TlsFault, TlsFiles, wrapped
+from csms.upload_door import UploadSite
 from csms.watchdog import Watchdog
 from csms.web import api_site
 
@@ -94,15 +95,18 @@ class CsmsService(Service):
         raise_descriptor_limit()
         await self.house.open()
         gate = self.house.gate()
-        contexts = tls_contexts(self._site)
+        *contexts, for_uploads = tls_contexts(self._site)
         api = api_site(self.house.rooms(token))
         api.noisy = False
         sockets = for_stations(self._reactor)
         for listener, context in zip(self._site.listeners, contexts, strict=True):
             factory = station_factory(gate, self._reactor, frozenset(listener.profiles))
             await self._listen(listener.listen, _with_tls(factory, context, self._reactor), "stations", sockets)
-        self._watch_certificates([context for context in contexts if context is not None])
+        self._watch_certificates([context for context in (*contexts, for_uploads) if context is not None])
         await self._listen(self._site.api.listen, api, "the API", self._reactor)
+        if self._site.uploads.listen:
+            door = _with_tls(UploadSite(self.house.uploads, self._reactor), for_uploads, self._reactor)
+            await self._listen(self._site.uploads.listen, door, "uploads", self._reactor)
         self._heed_hangup()
         gc.collect()
         gc.freeze()
@@ -182,15 +186,17 @@ def for_stations(reactor: Any) -> Any:
 
 
 def tls_contexts(site: Site) -> list[Contexts | None]:
-    """For each listener its TLS, or None; raises SiteFileError where the files will not do."""
+    """For each listener of stations its TLS, or None, and last that of uploads, or None; raises SiteFileError where the files will not do."""
     tls = site.tls
     pairs = tuple((site.folder / pair.chain, site.folder / pair.key) for pair in tls.certificates)
     files = TlsFiles(pairs, site.folder / tls.client_ca if tls.client_ca else None, tls.ciphers)
     reader = SettingsReader(site)
     made: list[Contexts | None] = []
-    for listener in site.listeners:
+    wanted = [frozenset(one.profiles) if one.tls else None for one in site.listeners]
+    wanted.append(frozenset({2}) if site.uploads.listen and site.uploads.tls else None)
+    for profiles in wanted:
         try:
-            made.append(Contexts(files, frozenset(listener.profiles)) if listener.tls else None)
+            made.append(Contexts(files, profiles) if profiles else None)
         except TlsFault as fault:
             reader.mistake(("tls",), str(fault), "docs/security.md has the way in five minutes")
     reader.done()
@@ -276,7 +282,7 @@ def announcement(site: Site, plugins: str, hosts: list[Any]) -> list[str]:
     """What an operator reads at the start: where stations connect, where the API is, which plugins run, and how to try it."""
     from csms.addresses import reachable
 
-    api = hosts[-1]
+    api = hosts[len(site.listeners)]
     where = [
         f"{'wss' if listener.tls else 'ws'}://{address}:{host.port}{site.server.path}/<station>"
         for listener, host in zip(site.listeners, hosts, strict=False)
@@ -293,6 +299,11 @@ def announcement(site: Site, plugins: str, hosts: list[Any]) -> list[str]:
         f"csms is ready. Site: {file}",
         "Stations connect to: " + "  ".join(where),
         f"API: http://{api.host}:{api.port}/api/v1/  its token is in {key}",
+        *(
+            [f"Uploads: {site.uploads.url}/upload/ into {site.folder / site.uploads.folder}"]
+            if site.uploads.url
+            else []
+        ),
         f"Database: {site.database_file}",
         f"Plugins: {plugins}",
         f"Unknown stations {unknown}.",

@@ -21,6 +21,7 @@ from csms.blocks.credentials import generate_password
 from csms.blocks.effects import Effect, effect_of
 from csms.blocks.profile_upgrade import ProfileUpgrade
 from csms.blocks.station_keys import StationKeys
+from csms.blocks.told_urls import ToldUrls
 from csms.hooks import Hooks
 from csms.model.authorization import AuthorizationRequest, AuthorizationStatus, Purpose
 from csms.model.availability import ChangeAvailability, TriggerMessage
@@ -32,6 +33,8 @@ from csms.model.commands import (
     CommandState,
     RawCall,
 )
+from csms.model.diagnostics import GetLog
+from csms.model.firmware import UpdateFirmware
 from csms.model.provisioning import GetBaseReport, GetVariables, Reset, ResetPlan, ResetWhen, SetVariables
 from csms.model.security_commands import SetPassword, UpgradeSecurityProfile
 from csms.model.station import StationRef
@@ -47,6 +50,9 @@ from csms.switchboard import Switchboard
 
 IDEMPOTENT = (GetVariables, SetVariables, GetBaseReport, GetTransactionStatus, TriggerMessage, ChangeAvailability)
 """Commands that may be sent again when nobody knows whether they arrived."""
+
+CANCELED = "AcceptedCanceled"
+"""A station's word that it takes a command, and gives up what it was doing for the one before."""
 
 
 @dataclass(slots=True)
@@ -73,6 +79,7 @@ class Commands:
         authorization: AuthorizationBlock,
         keys: StationKeys,
         upgrade: ProfileUpgrade,
+        urls: ToldUrls,
         clock: IReactorTime,
         now: Callable[[], datetime],
     ) -> None:
@@ -82,6 +89,7 @@ class Commands:
         self._authorization = authorization
         self._keys = keys
         self._upgrade = upgrade
+        self._urls = urls
         self._clock = clock
         self._now = now
         self._watches: dict[int, Watch] = {}
@@ -91,7 +99,7 @@ class Commands:
 
     async def submit(self, station: str, command: object, *, origin: str) -> CommandRecord:
         """Write the order down and begin; the record is ``queued``, or already closed when the station is not connected."""
-        command = _numbered(command)
+        command = _numbered(command, self._now())
         record = await self._store.commands.add(
             station, type(command).__name__, _arguments(command), origin, self._now()
         )
@@ -102,7 +110,7 @@ class Commands:
 
     async def send(self, station: str, command: object, *, origin: str) -> CommandRecord:
         """Order something and wait for the station's answer (not for the effect); never raises for a station's refusal."""
-        command = _numbered(command)
+        command = _numbered(command, self._now())
         record = await self._store.commands.add(
             station, type(command).__name__, _arguments(command), origin, self._now()
         )
@@ -142,9 +150,17 @@ class Commands:
         """News: may be the effect of a command that waits for it."""
         if not self._watches:
             return
-        for watch in [one for one in self._watches.values() if one.effect.seen(event)]:
-            self._unwatch(watch.record.id)
-            run_guarded(lambda watch=watch: self._close(watch.record, CommandState.EFFECTIVE), self.log)  # type: ignore[misc]
+        for watch in list(self._watches.values()):
+            if watch.effect.seen(event):
+                self._over(watch, CommandState.EFFECTIVE)
+            elif why := watch.effect.failed(event):
+                self._over(
+                    watch, CommandState.FAILED, error_code=why, error=f"accepted, and then the station said {why}"
+                )
+
+    def _over(self, watch: Watch, state: CommandState, **facts: Any) -> None:
+        self._unwatch(watch.record.id)
+        run_guarded(lambda: self._close(watch.record, state, **facts), self.log)
 
     # How a command goes
 
@@ -154,6 +170,7 @@ class Commands:
             return await self._fail(record, not_connected(record.station))
         try:
             await self._allowed(station, command)
+            command = await self._urls.settled(station.id, command)
             plan = await self._plan_reset(station, command)
             if plan is not None and isinstance(command, Reset):
                 command = replace(command, when=command.when or plan.when)
@@ -225,6 +242,8 @@ class Commands:
         if not answer.accepted:
             text = ": ".join(part for part in (answer.status, answer.reason) if part)
             return await self._close(record, CommandState.REJECTED, error_code=answer.status, error=text, **said)
+        if answer.status == CANCELED:
+            self._supersede(record)
         effect = effect_of(station, command, answer)
         if effect is None:
             return await self._close(record, CommandState.EFFECTIVE, **said)
@@ -258,6 +277,13 @@ class Commands:
             waiter.callback(closed)
         self._hooks.tell(CommandClosed(self._ref(record.station), self._now(), closed))
         return closed
+
+    def _supersede(self, record: CommandRecord) -> None:
+        """The station gave up what it was doing for an earlier command of this kind."""
+        for watch in list(self._watches.values()):
+            if (watch.record.station, watch.record.name) == (record.station, record.name):
+                text = f"the station gave it up for command {record.id}"
+                self._over(watch, CommandState.FAILED, error_code=CANCELED, error=text)
 
     # Effects
 
@@ -311,7 +337,7 @@ def _check(station: Station, call: RawCall) -> None:
         raise CommandFailed(CommandState.FAILED, wrong.code.value, wrong.description) from None
 
 
-def _numbered(command: object) -> object:
+def _numbered(command: object, now: datetime) -> object:
     """Give commands that are told apart by a number one, where the caller gave none."""
     match command:
         case RequestStartTransaction(remote_start_id=None):
@@ -320,7 +346,15 @@ def _numbered(command: object) -> object:
             return replace(command, request_id=secrets.randbelow(2**31))
         case SetPassword(password=None):
             return SetPassword(generate_password())
+        case GetLog() | UpdateFirmware():
+            number = command.request_id if command.request_id is not None else secrets.randbelow(2**31)
+            return replace(command, request_id=number, **_at_once(command, now))
     return command
+
+
+def _at_once(command: GetLog | UpdateFirmware, now: datetime) -> Mapping[str, Any]:
+    """Firmware without a time is to be fetched now."""
+    return {"retrieve_at": command.retrieve_at or now} if isinstance(command, UpdateFirmware) else {}
 
 
 def _arguments(command: object) -> Mapping[str, Any]:

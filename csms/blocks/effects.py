@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 from csms.model.availability import ChangeAvailability, ConnectorStatus, StatusChanged
 from csms.model.commands import CommandAnswer, CommandRecord
+from csms.model.diagnostics import GetLog, UploadReceived
+from csms.model.firmware import UpdateFirmware
+from csms.model.monitoring import NoticeReceived
 from csms.model.provisioning import BootStatus, GetBaseReport, ReportReceived, Reset, StationBooted
 from csms.model.security import SecurityProfileRaised
 from csms.model.security_commands import UpgradeSecurityProfile
@@ -30,14 +33,31 @@ REPORT_S = 300.0
 UPGRADE_S = 24 * 3600.0
 RESET_S = 900.0
 SCHEDULED_S = 24 * 3600.0
+LOG_S = 3600.0
+FIRMWARE_S = 30 * 24 * 3600.0
+"""Firmware may be fetched and installed at a later time that the command names."""
+LOG_DONE, FIRMWARE_DONE = frozenset({"Uploaded"}), frozenset({"Installed"})
+LOG_OVER = frozenset({"BadMessage", "NotSupportedOperation", "PermissionDenied", "UploadFailure", "AcceptedCanceled"})
+FIRMWARE_OVER = frozenset(
+    {"DownloadFailed", "InstallationFailed", "InstallVerificationFailed", "InvalidSignature", "RevokedCertificate"}
+)
+"""Statuses of 2.0.1 with which a station says that nothing more will come of it."""
+
+
+def _goes_on(event: object) -> str:
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """``seen`` tells whether a piece of news is the effect; after ``timeout_s`` seconds nobody expects it any more."""
+    """``seen`` tells whether a piece of news is the effect; after ``timeout_s`` seconds nobody expects it any more.
+
+    ``failed`` gives the station's word for it where a piece of news says that there will be none.
+    """
 
     seen: Callable[[object], bool]
     timeout_s: float
+    failed: Callable[[object], str] = _goes_on
 
     @classmethod
     def of_record(cls, record: CommandRecord) -> Effect:
@@ -55,6 +75,10 @@ class Effect:
                 return cls(_profile_of(record.station, arguments.get("security_profile")), UPGRADE_S)
             case "GetBaseReport":
                 return cls(_report_of(record.station, arguments.get("request_id")), REPORT_S)
+            case "GetLog":
+                return _log_of(record.station, arguments.get("request_id"))
+            case "UpdateFirmware":
+                return _firmware_of(record.station, arguments.get("request_id"))
         return cls(lambda event: False, 0.0)
 
 
@@ -73,6 +97,10 @@ def effect_of(station: Station, command: object, answer: CommandAnswer) -> Effec
             return Effect(_profile_of(station.id, command.security_profile), UPGRADE_S)
         case ChangeAvailability() if answer.status == "Scheduled":
             return Effect(_availability_of(station.id, command), SCHEDULED_S)
+        case GetLog():
+            return _log_of(station.id, command.request_id)
+        case UpdateFirmware():
+            return _firmware_of(station.id, command.request_id)
     return None
 
 
@@ -124,3 +152,36 @@ def _availability_of(station: str, command: ChangeAvailability) -> Callable[[obj
         return here and (event.status is ConnectorStatus.UNAVAILABLE) is not command.operative
 
     return seen
+
+
+def _log_of(station: str, request_id: object) -> Effect:
+    """The file itself, or the station's word that it is where it should be; 1.6 names no request with its word on diagnostics."""
+
+    def seen(event: object) -> bool:
+        if isinstance(event, UploadReceived):
+            return event.station.id == station and event.upload.request_id == request_id
+        return _told(event, "LogStatusNotification", station, request_id) in LOG_DONE
+
+    return Effect(seen, LOG_S, lambda event: _among(LOG_OVER, event, "LogStatusNotification", station, request_id))
+
+
+def _firmware_of(station: str, request_id: object) -> Effect:
+    kind = "FirmwareStatusNotification"
+    return Effect(
+        lambda event: _told(event, kind, station, request_id) in FIRMWARE_DONE,
+        FIRMWARE_S,
+        lambda event: _among(FIRMWARE_OVER, event, kind, station, request_id),
+    )
+
+
+def _among(words: frozenset[str], event: object, kind: str, station: str, request_id: object) -> str:
+    status = _told(event, kind, station, request_id)
+    return status if status in words else ""
+
+
+def _told(event: object, kind: str, station: str, request_id: object) -> str:
+    """The status in a station's notice about a request, or about the only one that it can mean; else an empty text."""
+    if not isinstance(event, NoticeReceived) or event.station.id != station or event.notice.kind != kind:
+        return ""
+    payload = event.notice.payload
+    return str(payload.get("status", "")) if payload.get("requestId") in (None, request_id) else ""

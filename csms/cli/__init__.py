@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from csms import __version__
-from csms.cli import bills, database, operate, people, security, stations, tokens, transactions
+from csms.cli import bills, database, files, operate, people, security, stations, tokens, transactions
 from csms.cli.bench import bench
 from csms.cli.explain import explain
 from csms.cli.notify import notify
@@ -112,6 +112,7 @@ for group in (
     tokens.tag,
     operate.plugins,
     security.security,
+    files.upload,
     security.ca,
     operate.reload,
     people.person,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import wraps
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.error import HTTPError, URLError
@@ -34,6 +36,26 @@ class Api:
 
     def text(self, method: str, path: str, body: object = None, *, prefer: str = "", **query: str) -> bytes:
         """The answer as it came; click.ClickException with the server's own words for a refusal."""
+        with self._open(method, path, body, prefer, query) as answer:
+            found: bytes = answer.read()
+        return found
+
+    def save(self, path: str, target: Path) -> int:
+        """Write what a path gives into a new file; its bytes. Nothing is left of a file that did not come whole."""
+        with self._open("GET", path, None, "", {}) as answer:
+            try:
+                file = target.open("xb")
+            except OSError as fault:
+                raise click.ClickException(f"{target} cannot be written: {fault.strerror}") from None
+            try:
+                with file:
+                    shutil.copyfileobj(answer, file)
+                    return file.tell()
+            except (OSError, HTTPException) as fault:
+                target.unlink(missing_ok=True)
+                raise click.ClickException(f"{target} was not written: {fault}") from None
+
+    def _open(self, method: str, path: str, body: object, prefer: str, query: Mapping[str, str]) -> Any:
         given = {name: value for name, value in query.items() if value}
         url = f"{self.base}{path}" + (f"?{urlencode(given)}" if given else "")
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
@@ -41,14 +63,12 @@ class Api:
             headers["Prefer"] = prefer
         data = None if body is None else json.dumps(body).encode()
         try:
-            with urlopen(Request(url, data, headers, method=method), timeout=ANSWER_S) as answer:
-                found: bytes = answer.read()
+            return urlopen(Request(url, data, headers, method=method), timeout=ANSWER_S)
         except HTTPError as refused:
             raise click.ClickException(_refusal(refused)) from None
         except (URLError, OSError) as fault:
             why = getattr(fault, "reason", fault)
             raise click.ClickException(f"no csms answers at {self.base} ({why}); start it with: csms run") from None
-        return found
 
     def items(self, path: str, *, most: int, **query: str) -> Iterator[dict[str, Any]]:
         """The rows of a list, page after page, at most so many."""

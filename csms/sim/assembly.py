@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from csms.sim.device import DeviceModel, station_variables
 from csms.sim.evse import Evse, Meter
+from csms.sim.files import Put, nobody
 from csms.sim.options import SimOptions
 from csms.sim.session import Patience, Session
 from csms.sim.station import Nature, Station
@@ -33,6 +34,7 @@ def make_station(
     random: Random,
     now: Callable[[], datetime] = wall_clock,
     say: Callable[[str], None] = lambda words: None,
+    put: Put = nobody,
 ) -> Station:
     """A station that is switched off; ``start`` makes it connect and boot. Meters begin at a random register, as used ones do."""
     nature = _nature(options)
@@ -60,6 +62,7 @@ def make_station(
     )
     station = Station(nature, evses=evses, device=device, session=session, clock=clock, now=now, random=random, say=say)
     station.voice = Voice16(station) if options.protocol == "ocpp1.6" else Voice201(station)
+    station.put = put
     station.uplink = Uplink(dial, owner=station, clock=clock, random=random)
     return station
 

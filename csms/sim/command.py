@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from csms.sim.assembly import make_station, wall_clock
 from csms.sim.charging import Ended
 from csms.sim.evse import Token
+from csms.sim.files import Put, nobody
 from csms.sim.keyring import Keyring
 from csms.sim.options import SimOptions, SimResult
 from csms.sim.station import Station
@@ -37,17 +38,18 @@ def simulate(
     Cancelling the Deferred switches the station off. It fails only for a fault of the simulator, never for what the server does.
     """
     keys = Keyring(options.station, options.password, options.key_folder)
+    put: Put = nobody
     if dial is None:
-        from csms.sim.link import dialler
+        from csms.sim.link import dialler, putter
 
-        dial = dialler(reactor, options, keys)
+        dial, put = dialler(reactor, options, keys), putter(reactor)
 
     def told(words: str) -> None:
         at = now().astimezone().strftime("%H:%M:%S")
         plain = "".join(sign if sign.isprintable() else "?" for sign in words)
         say(f"{at} {options.station} {plain}")
 
-    station = make_station(options, dial=dial, clock=reactor, random=random or Random(), now=now, say=told)
+    station = make_station(options, dial=dial, clock=reactor, random=random or Random(), now=now, say=told, put=put)
     station.new_password = keys.take
     return Deferred.fromCoroutine(_Story(station, options).run())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from io import BytesIO
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ from autobahn.websocket.compress import (
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionRefusedError, DNSLookupError, TimeoutError
 
+from csms.sim.files import Put
 from csms.sim.keyring import Keyring
 from csms.sim.options import SimOptions
 from csms.sim.uplink import CannotConnect, Dial, Ear, Line
@@ -44,6 +46,19 @@ def dialler(reactor: Any, options: SimOptions, keys: Keyring | None = None) -> D
         return opened
 
     return dial
+
+
+def putter(reactor: Any) -> Put:
+    """Sends files by HTTP's PUT, and checks the server's certificate."""
+    from twisted.web.client import Agent, FileBodyProducer
+
+    async def put(url: str, body: bytes) -> int:
+        agent = Agent(reactor, connectTimeout=HANDSHAKE_S)  # type: ignore[no-untyped-call]
+        producer = FileBodyProducer(BytesIO(body))  # type: ignore[no-untyped-call]
+        answer = await agent.request(b"PUT", url.encode("ascii"), None, producer)
+        return int(answer.code)
+
+    return put
 
 
 def address(options: SimOptions) -> str:

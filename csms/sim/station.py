@@ -20,6 +20,7 @@ from csms.sim.booting import Booting
 from csms.sim.charging import Charger
 from csms.sim.device import DeviceModel, Variable
 from csms.sim.evse import Evse
+from csms.sim.files import Files, Put, nobody
 from csms.sim.session import Lane, Session
 from csms.sim.uplink import CannotConnect, Line, Uplink
 from csms.sim.voice import Voice
@@ -72,6 +73,8 @@ class Station:
         self.random = random
         self.say = say
         self.charger = Charger(self)
+        self.files = Files(self)
+        self.put: Put = nobody
         self.booting = Booting(self)
         self.new_password: Callable[[str], str] = lambda password: "kept until the end"
         self.patient: Callable[[CannotConnect], bool] = lambda trouble: True

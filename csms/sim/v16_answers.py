@@ -20,20 +20,18 @@ KNOWN_ELSEWHERE = frozenset(
         "DeleteCertificate",
         "ExtendedTriggerMessage",
         "GetCompositeSchedule",
-        "GetDiagnostics",
         "GetInstalledCertificateIds",
-        "GetLog",
         "InstallCertificate",
         "ReserveNow",
         "SendLocalList",
         "SetChargingProfile",
-        "SignedUpdateFirmware",
-        "UpdateFirmware",
     ]
 )
 """Actions of 1.6 that this station knows of and does not do."""
 
-PROFILES = "Core,RemoteTrigger"
+PROFILES = "Core,FirmwareManagement,RemoteTrigger"
+DIAGNOSTICS = {"UploadFailure": "UploadFailed"}
+"""1.6 has another word for this in DiagnosticsStatusNotification."""
 
 
 class Answers:
@@ -48,12 +46,16 @@ class Answers:
             "ClearCache": lambda asked: Answer({"status": "Accepted"}),
             "DataTransfer": lambda asked: Answer({"status": "UnknownVendorId"}),
             "GetConfiguration": self._get_configuration,
+            "GetDiagnostics": self._get_diagnostics,
             "GetLocalListVersion": lambda asked: Answer({"listVersion": 0}),
+            "GetLog": self._get_log,
             "RemoteStartTransaction": self._remote_start,
             "RemoteStopTransaction": self._remote_stop,
             "Reset": self._reset,
+            "SignedUpdateFirmware": self._update_signed,
             "TriggerMessage": self._trigger,
             "UnlockConnector": self._unlock,
+            "UpdateFirmware": self._update_firmware,
         }
 
     def answer(self, call: Call) -> Answer:
@@ -108,6 +110,31 @@ class Answers:
     def _unlocked(self, evse: Evse) -> None:
         self._station.charger.stop(evse, "UnlockCommand", "UnlockCommand", keep_cable=True)
         self._station.charger.unplug(evse)
+
+    def _get_diagnostics(self, asked: Payload) -> Answer:
+        def tell(status: str) -> None:
+            word = DIAGNOSTICS.get(status, status)
+            self._station.session.post("DiagnosticsStatusNotification", {"status": word}, Lane.ROUTINE)
+
+        send = self._station.files.send_log(asked["location"], tell)
+        return Answer({"fileName": "station.log"}, lambda: self._station.run(send))
+
+    def _get_log(self, asked: Payload) -> Answer:
+        tell = self._teller("LogStatusNotification", {"requestId": asked["requestId"]})
+        send = self._station.files.send_log(asked["log"]["remoteLocation"], tell)
+        return Answer({"status": "Accepted", "filename": "station.log"}, lambda: self._station.run(send))
+
+    def _update_firmware(self, asked: Payload) -> Answer:
+        install = self._station.files.install(signed=False, tell=self._teller("FirmwareStatusNotification", {}))
+        return Answer({}, lambda: self._station.run(install))
+
+    def _update_signed(self, asked: Payload) -> Answer:
+        tell = self._teller("SignedFirmwareStatusNotification", {"requestId": asked["requestId"]})
+        install = self._station.files.install(signed=True, tell=tell)
+        return Answer({"status": "Accepted"}, lambda: self._station.run(install))
+
+    def _teller(self, action: str, facts: Payload) -> Callable[[str], None]:
+        return lambda status: self._station.session.post(action, {"status": status, **facts}, Lane.ROUTINE)
 
     def _evses(self, connector: int | None) -> list[Evse]:
         """The EVSEs that a connector number means; all for 0 and for none, an empty list for an unknown one."""

@@ -28,7 +28,6 @@ KNOWN_ELSEWHERE = frozenset(
         "GetCompositeSchedule",
         "GetDisplayMessages",
         "GetInstalledCertificateIds",
-        "GetLog",
         "GetMonitoringReport",
         "GetReport",
         "InstallCertificate",
@@ -42,7 +41,6 @@ KNOWN_ELSEWHERE = frozenset(
         "SetNetworkProfile",
         "SetVariableMonitoring",
         "UnpublishFirmware",
-        "UpdateFirmware",
     ]
 )
 """Actions of 2.0.1 that this station knows of and does not do."""
@@ -60,6 +58,7 @@ class Answers:
             "DataTransfer": lambda asked: Answer({"status": "UnknownVendorId"}),
             "GetBaseReport": self._base_report,
             "GetLocalListVersion": lambda asked: Answer({"versionNumber": 0}),
+            "GetLog": self._get_log,
             "GetTransactionStatus": self._transaction_status,
             "GetVariables": self._get_variables,
             "RequestStartTransaction": self._request_start,
@@ -68,6 +67,7 @@ class Answers:
             "SetVariables": self._set_variables,
             "TriggerMessage": self._trigger,
             "UnlockConnector": self._unlock,
+            "UpdateFirmware": self._update_firmware,
         }
 
     def answer(self, call: Call) -> Answer:
@@ -136,6 +136,23 @@ class Answers:
         return Answer(
             {"ongoingIndicator": self._station.charger.charging(asked["transactionId"]) is not None, **queued}
         )
+
+    def _get_log(self, asked: Payload) -> Answer:
+        send = self._station.files.send_log(
+            asked["log"]["remoteLocation"], self._teller("LogStatusNotification", asked)
+        )
+        return Answer({"status": "Accepted", "filename": "station.log"}, lambda: self._station.run(send))
+
+    def _update_firmware(self, asked: Payload) -> Answer:
+        tell = self._teller("FirmwareStatusNotification", asked)
+        install = self._station.files.install(signed="signature" in asked["firmware"], tell=tell)
+        return Answer({"status": "Accepted"}, lambda: self._station.run(install))
+
+    def _teller(self, action: str, asked: Payload) -> Callable[[str], None]:
+        def tell(status: str) -> None:
+            self._station.session.post(action, {"status": status, "requestId": asked["requestId"]}, Lane.ROUTINE)
+
+        return tell
 
     def _evses(self, place: Payload | None) -> list[Evse]:
         """The EVSEs that an optional EVSE of a call means; none when it is unknown."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from peewee import AutoField, BigIntegerField, CompositeKey, IntegerField, TextField
+from peewee import SQL, AutoField, BigIntegerField, CompositeKey, IntegerField, TextField
 
 from csms.store.statements import Row
 
@@ -70,6 +70,7 @@ class UploadRow(Row):
     ended_at = BigIntegerField(null=True)
     file = TextField()
     size = BigIntegerField()
+    request_id = IntegerField(constraints=[SQL("DEFAULT 0")])
 
     class Meta:
         table_name = "upload"

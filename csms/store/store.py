@@ -30,6 +30,7 @@ from csms.store.shelves import Shelves
 from csms.store.sole_use import SoleUse
 from csms.store.stations import StationRows
 from csms.store.transactions import TransactionRows
+from csms.store.uploads import UploadRows
 from csms.store.writer import Writer
 
 
@@ -79,6 +80,7 @@ class Store:
         self.notifications = NotificationRows(*rows)
         self.security = SecurityRows(*rows)
         self.security_events = SecurityEventRows(*rows)
+        self.uploads = UploadRows(*rows)
         self.messages = MessageRows(self._log_readers, self._log_writer, reactor)
         self.shelves = Shelves(*rows)
         self.log_shelves = Shelves(self._log_readers, self._log_writer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import MISSING, fields, is_dataclass
+from datetime import datetime
 from enum import Enum
 from typing import Annotated, Any, Literal, Union
 
@@ -24,6 +25,8 @@ from csms.model.authorization import AuthorizationStatus, ClearCache, IdToken
 from csms.model.availability import ChangeAvailability, TriggerMessage, UnlockConnector
 from csms.model.certificates import DeleteCertificate, GetInstalledCertificateIds, InstallCertificate
 from csms.model.data_transfer import DataTransfer
+from csms.model.diagnostics import GetLog
+from csms.model.firmware import UpdateFirmware
 from csms.model.provisioning import GetBaseReport, GetVariables, Reset, SetVariables
 from csms.model.security_commands import SetNetworkProfile, SetPassword, UpgradeSecurityProfile
 from csms.model.transactions import GetTransactionStatus, RequestStartTransaction, RequestStopTransaction
@@ -40,6 +43,7 @@ COMMANDS: tuple[type, ...] = (
     DeleteCertificate,
     GetBaseReport,
     GetInstalledCertificateIds,
+    GetLog,
     GetTransactionStatus,
     GetVariables,
     InstallCertificate,
@@ -51,10 +55,11 @@ COMMANDS: tuple[type, ...] = (
     SetVariables,
     TriggerMessage,
     UnlockConnector,
+    UpdateFirmware,
     UpgradeSecurityProfile,
 )
 LARGEST_NUMBER = 2**31 - 1
-LONGEST_TEXT = 2500
+LONGEST_TEXT = 5500
 MAX_ID = 48
 
 
@@ -204,6 +209,8 @@ def _excesses(value: object, place: tuple[str | int, ...], depth: int) -> Iterat
             return
         case int() if not 0 <= value <= LARGEST_NUMBER:
             yield Mistake(pointer_of(place), f"a number from 0 to {LARGEST_NUMBER} is wanted")
+        case datetime() if value.tzinfo is None:
+            yield Mistake(pointer_of(place), "a moment with its offset is wanted, such as 2027-01-31T00:00:00Z")
         case str() if len(value) > LONGEST_TEXT:
             yield Mistake(pointer_of(place), f"a text of at most {LONGEST_TEXT} characters is wanted")
         case tuple() if depth and not 0 < len(value) <= 100:

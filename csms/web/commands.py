@@ -37,6 +37,7 @@ SUPPORTS = frozenset(
         "GetBaseReport",
         "GetTransactionStatus",
         "ClearCache",
+        "GetLog",
     }
 )
 """What support may order: it helps a driver who is stuck, and changes nothing that lasts."""

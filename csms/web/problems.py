@@ -28,6 +28,8 @@ class Kind(Enum):
     UNKNOWN_TOKEN = ("unknown-token", 404, "No such token")
     UNKNOWN_PERSON = ("unknown-person", 404, "No such person")
     UNKNOWN_KEY = ("unknown-key", 404, "No such key")
+    UNKNOWN_UPLOAD = ("unknown-upload", 404, "No such upload")
+    NO_FILE = ("no-file", 404, "This upload has no file")
     UNKNOWN_NOTIFICATION = ("unknown-notification", 404, "No such notification")
     METHOD_NOT_ALLOWED = ("method-not-allowed", 405, "This path does not take this method")
     NOT_CONNECTED = ("not-connected", 409, "The station is not connected")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IReactorTime
@@ -18,6 +19,7 @@ from csms.model.authorization import IdToken, TokenRecord
 from csms.model.availability import ConnectorRecord
 from csms.model.billing import Bill, BillChange, BillStatus, BillStep, DeliveryRecord
 from csms.model.commands import CommandRecord
+from csms.model.diagnostics import Upload
 from csms.model.explanation import Explanation
 from csms.model.metering import MeterValue
 from csms.model.monitoring import EventData
@@ -244,6 +246,21 @@ class SecurityRows(Protocol):
     async def certificates(self, *, station: str | None = None) -> Sequence[Any]: ...
 
 
+class UploadRows(Protocol):
+    """What stations were asked to send."""
+
+    async def get(self, id: int) -> Upload | None: ...
+    async def file_of(self, id: int) -> str: ...
+    async def list(self, *, station: str | None = None, after: int = 0, limit: int = 100) -> list[Upload]: ...
+
+
+class UploadsRoom(Protocol):
+    """The files that stations left."""
+
+    def file(self, name: str) -> Path: ...
+    async def remove(self, id: int) -> bool: ...
+
+
 class StoreRoom(Protocol):
     """The repositories that the API reads, and whether the database takes writes."""
 
@@ -277,6 +294,8 @@ class StoreRoom(Protocol):
     def security(self) -> SecurityRows: ...
     @property
     def security_events(self) -> SecurityEventRows: ...
+    @property
+    def uploads(self) -> UploadRows: ...
     @property
     def healthy(self) -> bool: ...
 
@@ -393,6 +412,7 @@ class Rooms:
     switchboard: SwitchboardRoom
     bills: BillsRoom
     deliveries: DeliveriesRoom
+    uploads: UploadsRoom
     readings: Callable[[Any], list[MeterValue]]
     explain: Callable[[Transaction], Awaitable[Explanation]]
     plugins: PluginsRoom

@@ -59,7 +59,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What a handler gives; a body of bytes goes out as it is, None is no body, anything else is written as JSON."""
+    """What a handler gives; a body of bytes goes out as it is, a Path is a file's content, None is no body, anything else is written as JSON."""
 
     body: object = None
     status: int = 200

@@ -75,6 +75,7 @@ class ScopedStore:
         self.deliveries = OfBill(store.deliveries, self.bills)
         self.commands = Numbered(store.commands, sees)
         self.alerts = Numbered(store.alerts, sees)
+        self.uploads = Uploads(store.uploads, sees)
         self.security = OfNamedStation(store.security, sees)
         self.security_events = OfNamedStation(store.security_events, sees)
 
@@ -158,6 +159,14 @@ class Transactions(Numbered):
     async def events(self, id: int) -> Sequence[Any]:
         """The events of a transaction that the caller may see, else none."""
         return await self._rows.events(id) if await self.get(id) else []
+
+
+class Uploads(Numbered):
+    """Files that stations left; the routes have looked an upload up here before they touch its file."""
+
+    async def file_of(self, id: int) -> str:
+        """The file's name, or nothing."""
+        return str(await self._rows.file_of(id)) if await self.get(id) else ""
 
 
 def scoped_explain(rooms: Rooms, sees: Sees) -> Callable[[Transaction], Awaitable[Explanation]]:

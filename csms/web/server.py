@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from twisted.internet import defer
@@ -12,7 +13,19 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 from zope.interface import implementer
 
 from csms.model.people import Caller
-from csms.web import bills, commands, driving, house, notifications, people, security, stations, tokens, transactions
+from csms.web import (
+    bills,
+    commands,
+    driving,
+    house,
+    notifications,
+    people,
+    security,
+    stations,
+    tokens,
+    transactions,
+    uploads,
+)
 from csms.web.access import SAFE, caller_of, check_origin, for_role, must
 from csms.web.changes import Change, change, key_of, note_refusal
 from csms.web.json_text import dumps
@@ -22,7 +35,7 @@ from csms.web.reading import body_of, query_of, segments_of, wait_of
 from csms.web.rooms import Rooms
 from csms.web.routes import JSON, NOBODY, Answered, Asked, Route, RouteTable
 from csms.web.scope import rooms_for
-from csms.web.wire import SECURITY_HEADERS, ApiRequest, address_of, bug, check_size, header, path_of, write
+from csms.web.wire import SECURITY_HEADERS, ApiRequest, address_of, bug, check_size, header, path_of, write, write_file
 
 ROUTES: tuple[Route, ...] = (
     *stations.ROUTES,
@@ -34,6 +47,7 @@ ROUTES: tuple[Route, ...] = (
     *driving.ROUTES,
     *notifications.ROUTES,
     *security.ROUTES,
+    *uploads.ROUTES,
     *house.ROUTES,
 )
 IDLE_S = 60.0
@@ -133,6 +147,9 @@ class Desk:
         if answer.body is None:
             write(request, answer.status, b"", headers)
             return
+        if isinstance(answer.body, Path):
+            write_file(request, answer.body, {"Content-Type": answer.content_type, **headers})
+            return
         body = answer.body if isinstance(answer.body, bytes) else dumps(answer.body)
         write(request, answer.status, body, {"Content-Type": answer.content_type, **headers})
 
@@ -163,7 +180,7 @@ def api_site(rooms: Rooms) -> ApiSite:
 
 
 def _as_seen(caller: Caller, route: Route, answer: Answered) -> Answered:
-    if answer.body is None or answer.content_type != JSON:
+    if answer.body is None or answer.content_type != JSON or isinstance(answer.body, Path):
         return answer
     body = answer.body if isinstance(answer.body, bytes) else dumps(answer.body)
     return replace(answer, body=for_role(caller.role, body))

@@ -15,9 +15,11 @@ CASES = {
     "G": "03 04 05 06 07 08 11 14 17 20",
     "I": "01 02",
     "J": "01 02 03 04 07 08 09 10 11",
+    "L": "01 02 03 04 05 06 07 08 09 10 11 13 17 19 20 21 22 23 24",
     "M": "01 02 03 04 05 12 13 14 15 16 17 18 19 20 21 24 26 28",
+    "N": "25 34 35 36",
 }
-"""The cases for a CSMS in these blocks of part 6, edition 3."""
+"""The cases for a CSMS in these blocks of part 6, edition 3; of block N those about logs."""
 WITHOUT: dict[str, str] = {}
 """Those that have no test here, each with the reason."""
 NAMED = re.compile(r'def test_(tc_[a-z]_\d\d)_csms|id="(TC_[A-Z]_\d\d)_CSMS\b|"(TC_[A-Z]_\d\d)_CSMS\b[^"]*":')

@@ -92,7 +92,7 @@ class Door:
 
         gate = self.csms.house.gate()
         settings = self.csms.house.site
-        for listener, contexts in zip(settings.listeners, tls_contexts(settings), strict=True):
+        for listener, contexts in zip(settings.listeners, tls_contexts(settings), strict=False):
             factory = station_factory(gate, reactor, frozenset(listener.profiles))
             if contexts is not None:
                 self.contexts = contexts

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from twisted.internet import defer, task
@@ -17,6 +18,7 @@ from csms.model.authorization import IdToken, TokenRecord
 from csms.model.availability import ConnectorRecord
 from csms.model.billing import Bill, BillChange, BillStatus, BillStep, DeliveryRecord
 from csms.model.commands import CommandRecord, CommandState
+from csms.model.diagnostics import Upload
 from csms.model.explanation import Chapter, Explanation, Step
 from csms.model.metering import MeterValue, SampledValue
 from csms.model.monitoring import EventData
@@ -394,6 +396,32 @@ class FakeSecurity:
         return [row for row in self.rows if station in (None, row.station)]
 
 
+class FakeUploads:
+    """Files that stations left, and what became of them."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, Upload] = {}
+        self.names: dict[int, str] = {}
+        self.folder = Path()
+
+    async def get(self, id: int) -> Upload | None:
+        return self.rows.get(id)
+
+    async def file_of(self, id: int) -> str:
+        return self.names.get(id, "")
+
+    async def list(self, *, station: str | None = None, after: int = 0, limit: int = 100) -> list[Upload]:
+        rows = (row for id, row in sorted(self.rows.items()) if id > after and station in (None, row.station))
+        return [*rows][:limit]
+
+    def file(self, name: str) -> Path:
+        return self.folder / name
+
+    async def remove(self, id: int) -> bool:
+        self.names.pop(id, None)
+        return self.rows.pop(id, None) is not None
+
+
 @dataclass
 class FakeStore:
     """All repositories."""
@@ -411,6 +439,7 @@ class FakeStore:
     people: FakePeople = field(default_factory=lambda: FakePeople())
     keys: FakeKeys = field(default_factory=lambda: FakeKeys())
     notifications: FakeOutbox = field(default_factory=FakeOutbox)
+    uploads: FakeUploads = field(default_factory=FakeUploads)
     security: FakeSecurity = field(default_factory=FakeSecurity)
     security_events: FakeSecurityEvents = field(default_factory=FakeSecurityEvents)
     healthy: bool = True
@@ -658,6 +687,7 @@ class FakeHouse:
             switchboard=self.switchboard,
             bills=self.decisions,
             deliveries=self.decisions,
+            uploads=self.store.uploads,
             readings=fake_readings,
             explain=self.explain,
             plugins=self.plugins,

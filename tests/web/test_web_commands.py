@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ from csms.model.certificates import (
 )
 from csms.model.commands import CommandRecord, CommandState
 from csms.model.data_transfer import DataTransfer
+from csms.model.diagnostics import GetLog, LogType
+from csms.model.firmware import UpdateFirmware
 from csms.model.ocsp import CertificateHash
 from csms.model.provisioning import (
     GetBaseReport,
@@ -157,6 +160,11 @@ EXAMPLES: list[tuple[str, Any, object]] = [
     ("ClearCache", {}, ClearCache()),
     ("DataTransfer", {"vendor_id": "v", "data": {"a": [-1]}}, DataTransfer("v", data={"a": [-1]})),
     ("GetBaseReport", {"report": "SummaryInventory"}, GetBaseReport("SummaryInventory")),
+    (
+        "GetLog",
+        {"log": "SecurityLog", "oldest": "2026-03-01T12:00:00Z"},
+        GetLog(LogType.SECURITY, oldest=datetime(2026, 3, 1, 12, tzinfo=UTC)),
+    ),
     ("GetTransactionStatus", {"transaction": "T1"}, GetTransactionStatus("T1")),
     (
         "GetVariables",
@@ -210,6 +218,11 @@ EXAMPLES: list[tuple[str, Any, object]] = [
     ),
     ("TriggerMessage", {"requested": "StatusNotification", "evse": 1}, TriggerMessage("StatusNotification", 1)),
     ("UnlockConnector", {"evse": 1, "connector": 2}, UnlockConnector(1, 2)),
+    (
+        "UpdateFirmware",
+        {"url": "https://fw.example/1.bin", "signature": "c2ln", "signing_certificate": "PEM"},
+        UpdateFirmware("https://fw.example/1.bin", signature="c2ln", signing_certificate="PEM"),
+    ),
 ]
 
 
@@ -250,7 +263,8 @@ def test_every_command_has_an_example() -> None:
             {"command": "RequestStartTransaction", "with": {"id_token": {"value": "a", "typ": "x"}}},
             {"/with/id_token/typ"},
         ),
-        ({"command": "TriggerMessage", "with": {"requested": "x" * 2501}}, {"/with/requested"}),
+        ({"command": "GetLog", "with": {"oldest": "2026-03-01T12:00:00"}}, {"/with/oldest"}),
+        ({"command": "TriggerMessage", "with": {"requested": "x" * 5501}}, {"/with/requested"}),
         ([1], {""}),
     ],
 )

@@ -278,6 +278,8 @@ def test_fakes_are_what_the_api_asks_for(house: FakeHouse) -> None:
         (rooms.BillsRoom, house.decisions),
         (rooms.DeliveriesRoom, house.decisions),
         (rooms.CommandRows, store.commands),
+        (rooms.UploadRows, store.uploads),
+        (rooms.UploadsRoom, store.uploads),
         (rooms.MessageRows, store.messages),
         (rooms.AlertRows, store.alerts),
         (rooms.VariableRows, store.variables),

@@ -12,6 +12,7 @@ from csms.ocpp.v16 import (
     certificates,
     configuration,
     data_transfer,
+    files,
     metering,
     notices,
     provisioning,
@@ -46,6 +47,7 @@ DIALECT = Dialect(
             **answers.COMMANDS,
             **security.COMMANDS,
             **certificates.COMMANDS,
+            **files.COMMANDS,
         }
     ),
 )

@@ -12,6 +12,7 @@ from csms.ocpp.v201 import (
     availability,
     certificates,
     data_transfer,
+    files,
     metering,
     monitoring,
     notices,
@@ -48,6 +49,7 @@ DIALECT = Dialect(
             **answers.COMMANDS,
             **security.COMMANDS,
             **certificates.COMMANDS,
+            **files.COMMANDS,
         }
     ),
     network_priority=security.NETWORK_PRIORITY,
