@@ -8,9 +8,11 @@ import secrets
 import signal
 import threading
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from twisted.application.service import Service
@@ -76,6 +78,7 @@ class CsmsService(Service):
         self._reactor = reactor
         self._site = site
         self.house = House(with_places(site), reactor)
+        self._stopping = False
         self._ports: list[IListeningPort] = []
         self._watches: list[task.LoopingCall] = []
         server, metrics = site.server, self.house.metrics
@@ -108,6 +111,7 @@ class CsmsService(Service):
             door = _with_tls(UploadSite(self.house.uploads, self._reactor), for_uploads, self._reactor)
             await self._listen(self._site.uploads.listen, door, "uploads", self._reactor)
         self._heed_hangup()
+        self._stop_once()
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
@@ -136,6 +140,20 @@ class CsmsService(Service):
         """SIGHUP: read the site file again."""
         if threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGHUP"):
             signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self.reload))
+
+    def _stop_once(self) -> None:
+        """The first SIGINT or SIGTERM is the reactor's; who is impatient is told that it is under way."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            stop = signal.getsignal(number)
+            if callable(stop) and getattr(stop, "__self__", None) is self._reactor:
+                signal.signal(number, partial(self._signalled, stop))
+
+    def _signalled(self, stop: Callable[[int, FrameType | None], Any], number: int, frame: FrameType | None) -> None:
+        if self._stopping:
+            self._reactor.callFromThread(self.log.info, "csms is stopping already")
+            return
+        self._stopping = True
+        stop(number, frame)
 
     def reload(self) -> None:
         """Read the site file again; mistakes are logged and change nothing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,6 +11,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+FRACTION = re.compile(r"(?<=T\d\d:\d\d:\d\d)\.\d+Z$")
+"""What a time has beyond its seconds: too much for a table."""
 
 
 def plain(value: object) -> str:
@@ -39,7 +43,7 @@ def rows(items: Iterable[Mapping[str, Any]], columns: Mapping[str, str], *, as_j
     for heading in columns:
         table.add_column(heading, overflow="fold")
     for item in kept:
-        table.add_row(*(Text(plain(_field(item, name))) for name in columns.values()))
+        table.add_row(*(Text(FRACTION.sub("Z", plain(_field(item, name)))) for name in columns.values()))
     Console().print(table)
 
 

@@ -172,7 +172,13 @@ def test_without_a_server_a_command_says_where_it_looked(
 
 
 def a_value(parameter: click.Parameter) -> str:
-    return parameter.type.choices[0] if isinstance(parameter.type, click.Choice) else "1"
+    """A word that the parameter takes."""
+    match parameter.type:
+        case click.Choice(choices=choices):
+            return str(choices[0])
+        case click.IntRange(min=int(least)):
+            return str(least)
+    return "1"
 
 
 def test_the_site_of_the_tests_checks_well(office: ServerProcess) -> None:
