@@ -8,7 +8,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from csms_plugins.billing_money import known_currency
-from csms_plugins.billing_pricing import price_of, too_long
+from csms_plugins.billing_pricing import price_of, unpriceable
 from csms_plugins.billing_tariffs import Tariff, TariffFile, check_names
 
 from csms.api import (
@@ -87,8 +87,8 @@ class Billing:
         if tariff is None:
             hold = f"no tariff is called {choice.tariff if choice else ''!r} at the time of this charge"
             tariff = self._tariffs[-1]
-        if too_long(consumption):
-            hold = "it lasts longer than a year: a clock is wrong"
+        if wrong := unpriceable(consumption):
+            hold = wrong
             consumption = Consumption(None, None)
         price = replace(price_of(tariff, consumption, zone), hold=hold)
         return price if transaction.ended_at else replace(price, note=_and(price.note, "still running: priced so far"))

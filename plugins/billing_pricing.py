@@ -24,6 +24,8 @@ MICROSECOND = timedelta(microseconds=1)
 MINUTE = 60_000_000
 LONGEST = timedelta(days=366)
 """A charge that lasts longer is the work of a wrong clock."""
+LARGEST_WH = 10**12
+"""No meter of a station gets so far; beyond, amounts would have more digits than they can be kept with."""
 RANKS = {kind: rank for rank, kind in enumerate(UNITS)}
 
 
@@ -55,10 +57,14 @@ def price_of(tariff: Tariff, consumption: Consumption, zone: ZoneInfo) -> Price:
     return replace(price, note="; ".join(notes))
 
 
-def too_long(consumption: Consumption) -> bool:
-    """Whether a charge lasts longer than any does; pricing it would cut years into hours."""
+def unpriceable(consumption: Consumption) -> str:
+    """Why a charge cannot be one, empty if it can: pricing it would cut years into hours, or bill the energy of a country."""
     times = _times(consumption)
-    return bool(times) and max(times) - min(times) > LONGEST
+    if times and max(times) - min(times) > LONGEST:
+        return "it lasts longer than a year: a clock is wrong"
+    if any(abs(one.wh) > LARGEST_WH for one in consumption.readings):
+        return "it has a reading that no meter can show"
+    return ""
 
 
 def _times(consumption: Consumption) -> list[datetime]:

@@ -60,7 +60,7 @@ def expected_number(previous: SeriesPosition | None, message: NotifyEvent) -> in
     if previous is None:
         return 0 if message.seq_no else None
     if message.seq_no > previous.seq_no:
-        return previous.seq_no + 1
+        return max(previous.seq_no + 1, 0)
     return 0
 
 

@@ -45,7 +45,7 @@ NEXT = (
 MARK = compiled(
     Transaction.update({Transaction.billed_revision: Q}).where(Transaction.id == Q, Transaction.billed_revision < Q)
 )
-BILLED = compiled(Transaction.select(Transaction.billed_revision).where(Transaction.id == Q))
+BILLED = compiled(Transaction.select(Transaction.billed_revision, Transaction.revision).where(Transaction.id == Q))
 
 
 class _Refused(BillRefused, Untouched):
@@ -80,8 +80,9 @@ class BillRows:
         """
 
         def unit(connection: sqlite3.Connection) -> builtins.list[Bill]:
-            (billed,) = connection.execute(BILLED, (draft.transaction,)).fetchone() or (0,)
-            if billed >= revision:
+            billed, known = connection.execute(BILLED, (draft.transaction,)).fetchone() or (0, 0)
+            # Fewer events than were priced: a parked stop that has joined its start meanwhile.
+            if billed >= revision or known < revision:
                 return []
             written = _Books(connection, issuing).settle(draft, revision)
             connection.execute(MARK, (revision, draft.transaction, revision))
@@ -243,7 +244,7 @@ class _Books:
         return made
 
     def _revision(self, transaction: int) -> int:
-        (billed,) = self._connection.execute(BILLED, (transaction,)).fetchone()
+        billed, _ = self._connection.execute(BILLED, (transaction,)).fetchone()
         return int(billed)
 
     def _step(self, bill: Bill, what: str, asked: Bill) -> None:

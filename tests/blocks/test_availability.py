@@ -120,6 +120,16 @@ async def test_a_jump_in_a_series_is_a_gap_and_a_new_report_is_none(make: Make) 
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_series_starts_at_0_whatever_number_came_before(make: Make) -> None:
+    csms = await make()
+    station = await csms.station("CS1")
+    largest = 2**63 - 1
+    for minute, seq in enumerate((-largest - 1, -7, largest)):
+        await station.say("NotifyEvent", {**alert(0, more=True, minute=minute), "seqNo": seq})
+    assert [(gap.expected, gap.missing) for gap in csms.told(AlertGap)] == [(0, largest)]
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_repeated_alert_is_kept_once(make: Make) -> None:
     csms = await make()
     station = await csms.station("CS1")

@@ -14,6 +14,7 @@ from block_words import event, start16, stop16
 from csms.model.authorization import AuthorizationStatus, IdToken, TokenRecord
 from csms.model.billing import Bill, BillStatus
 from csms.model.transactions import Completeness, Transaction, TransactionEnded, TransactionOverlap
+from csms.store.verify import verify
 from csms.testing import FakeStation, TestCsms
 
 SITE = """
@@ -325,6 +326,8 @@ async def test_a_stop_under_an_id_that_nobody_gave_joins_its_start(make: Make, s
     assert (await transaction(csms, str(id))).events == 2
     (bill,) = await bills(csms, str(id))
     assert said(bill) == ("final", Decimal("0.08"))
+    assert [one for one in await csms.house.store.bills.list() if one.status.open] == []
+    assert verify(csms.house.store.file) == []
 
 
 @pytest.mark.parametrize(

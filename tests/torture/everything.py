@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-TOOLS = ("kills", "power_cuts", "disk_faults", "fault_proxy", "storm", "hostile")
+TOOLS = ("kills", "power_cuts", "disk_faults", "fault_proxy", "storm", "hostile", "frames")
 FAILED = 1
 
 

@@ -12,7 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 # The shared modules of the tests are no package: who imports this module can import those too.
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "end_to_end")]
+sys.path[:0] = [
+    str(Path(__file__).parent),
+    str(Path(__file__).parents[1] / "end_to_end"),
+    str(Path(__file__).parents[1]),
+]
 
 FAULTS_SHOWN, LONGEST_FAULT = 20, 2000
 

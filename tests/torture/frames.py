@@ -1,0 +1,152 @@
+"""Throw right, wrong and senseless frames at a whole server in this process: each is answered as it has to be, or the connection closed.
+
+    python tests/torture/frames.py --size 50000 --seed 7
+
+A house is built for every 5,000 frames; the command that repeats the one in which something was found stands with it.
+"""
+
+from __future__ import annotations
+
+import gc
+import random
+import resource
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from torture_tool import Report, Run, main
+
+# ruff: noqa: I001 - the tool makes the other folders known
+from frame_house import STATIONS, STEP_S, Client, FrameHouse
+from frame_makers import Attempt
+from frame_payloads import V16, V201
+from frame_wire import Broken
+
+HOUSE = 5_000
+"""Frames in the life of one house."""
+LOOK_EVERY, VERIFY_EVERY = 100, 2_500
+MOST_FAULTS = 20
+PATIENCE_S = 900.0
+"""So long a command may stay open: retries, waits and all."""
+MOST_GROWTH_MIB = 64
+"""Of the process, once ten houses have come and gone."""
+ODD_ID = "Säule 7 <b>"
+
+
+class Fuzz:
+    """One house and its stations: some that send anything, and two neighbours that must not notice."""
+
+    def __init__(self, folder: Path, seed: int, report: Report) -> None:
+        self._seed = seed
+        self._report = report
+        self._dice = random.Random(seed)
+        self.server = FrameHouse(folder)
+        names = [ODD_ID, *(f"FUZZ-{number}" for number in range(1, len(STATIONS)))]
+        self.clients = [self._client(name, *kind) for name, kind in zip(names, STATIONS, strict=True)]
+        self.neighbours = [self._client(f"GOOD-{protocol[4:]}", protocol, False) for protocol in (V16, V201)]
+        self.kinds: Counter[str] = Counter()
+        self.frames = 0
+
+    def _client(self, name: str, protocol: str, deflate: bool) -> Client:
+        client = Client(self.server, name, protocol, deflate=deflate, dice=random.Random(f"{self._seed}/{name}"))
+        client.boot()
+        return client
+
+    def run(self, size: int) -> None:
+        """So many frames."""
+        for _ in range(size):
+            if len(self._report.faults) >= MOST_FAULTS:
+                return
+            self._one()
+            if self.frames % LOOK_EVERY == 0:
+                self._look()
+            if self.frames % VERIFY_EVERY == 0 or self.frames == size:
+                for wrong in self.server.wrong_in_the_database():
+                    self._fault("the database", wrong)
+
+    def _one(self) -> None:
+        client = self._dice.choice(self.clients)
+        if self._dice.random() < 0.1 and len(client.orders) < 3:
+            client.order()
+        client.tell_maker()
+        attempt = client.maker.attempt()
+        self.frames += 1
+        self.kinds[attempt.kind] += 1
+        self._try(client, attempt)
+        self._pass(STEP_S)
+
+    def _try(self, client: Client, attempt: Attempt) -> None:
+        try:
+            client.throw(attempt)
+        except Broken as broken:
+            self._fault(f"{client.maker.protocol} {attempt.kind} {attempt.shown[:700]}", str(broken))
+            client.lose()
+        for trouble in self.server.troubles:
+            self._fault(f"{client.maker.protocol} {attempt.kind} {attempt.shown[:700]}", trouble)
+        self.server.troubles.clear()
+
+    def _pass(self, seconds: float) -> None:
+        self.server.clock.advance(seconds)
+        for client in (*self.clients, *self.neighbours):
+            try:
+                client.listen()
+            except Broken as broken:
+                self._fault(client.id, str(broken))
+                client.lose()
+
+    def _look(self) -> None:
+        """The neighbours are served, and everybody who sends a good call is; now and then time passes, and connections are lost."""
+        for client in (*self.neighbours, *self.clients):
+            client.maker.calls.clear() if client in self.neighbours else None
+            client.boot()
+            client.tell_maker()
+            self._try(client, client.maker.right_call("Heartbeat"))
+            if any(self.server.clock.seconds() - began > PATIENCE_S for began in client.orders.values()):
+                self._fault(client.id, "a command never ends")
+                client.orders.clear()
+        if self._dice.random() < 0.3:
+            for _ in range(self._dice.choice((7, 40, 300))):
+                self._pass(1.0)
+        if self._dice.random() < 0.3:
+            self._dice.choice(self.clients).lose()
+
+    def _fault(self, what: str, wrong: str) -> None:
+        self._report.fault(
+            f"{wrong}\n  after frame {self.frames}: {what}\n  python tests/torture/frames.py --seed {self._seed} --size {HOUSE}"
+        )
+
+
+def torture(this: Run, report: Report) -> None:
+    """As one of the tools."""
+    began, done, kinds, memory = time.monotonic(), 0, Counter[str](), []
+    while done < this.size and len(report.faults) < MOST_FAULTS:
+        with tempfile.TemporaryDirectory(dir=this.folder) as folder:
+            fuzz = Fuzz(Path(folder), this.seed + done // HOUSE, report)
+            try:
+                fuzz.run(min(HOUSE, this.size - done))
+            finally:
+                fuzz.server.close()
+        done += fuzz.frames
+        kinds += fuzz.kinds
+        del fuzz
+        gc.collect()
+        memory.append(_resident_mib())
+        if len(memory) % 10 == 0:
+            this.say(f"{done:,} frames, {memory[-1]} MiB, {len(report.faults)} faults")
+    if len(memory) > 10:
+        report.expect(
+            memory[-1] - memory[9] <= MOST_GROWTH_MIB, f"the process grew from {memory[9]} to {memory[-1]} MiB"
+        )
+    report.figures["frames"] = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+    report.figures["a second"] = round(done / (time.monotonic() - began))
+    report.figures["MiB"] = memory[-1]
+
+
+def _resident_mib() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1]) if Path("/proc/self/statm").exists() else 0
+    return pages * resource.getpagesize() >> 20
+
+
+if __name__ == "__main__":
+    main("frames", __doc__ or "", "frames", (50_000, 10_000_000), torture)
