@@ -130,7 +130,7 @@ def test_a_bill_of_years_is_held_and_not_cut_into_hours(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("reading", ["1.7E+308", "-1E+30", "1000000000001"])
 def test_a_bill_of_a_reading_that_no_meter_shows_is_held(tmp_path: Path, reading: str) -> None:
-    used = Consumption(USED.begin, USED.end, (USED.readings[0], replace(USED.readings[-1], wh=D(reading))))
+    used = Consumption(NOON, NOON + HOUR, (USED.readings[0], MeterPoint(NOON + HOUR, D(reading))))
     price = plugin(tmp_path).price(CHARGE, used, None)
     assert "no meter can show" in price.hold
     assert price.total == 0
