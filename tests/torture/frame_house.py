@@ -18,7 +18,7 @@ from frame_wire import CLOSE, PING, PONG, TEXT, Broken, Inflow, frame
 from socket_kit import Socket
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
-from twisted.logger import LogLevel, formatEvent, globalLogPublisher
+from twisted.logger import LogLevel, formatEvent, globalLogBeginner
 from twisted.python.failure import Failure
 
 from csms.config import load_site
@@ -61,28 +61,41 @@ ORDERS = (
 )  # fmt: skip
 
 
-class FrameHouse:
-    """The server; ``troubles`` are what it logged that it must not."""
+class Troubles:
+    """Everything that the server logs and must not, in words."""
 
-    def __init__(self, folder: Path) -> None:
-        file = folder / "csms.toml"
-        file.write_text(SITE)
-        self.clock = Clock()
-        self.troubles: list[str] = []
-        globalLogPublisher.addObserver(self._observe)
-        self.house = House(load_site(file), self.clock, self._now, store=InlineStore(self.clock))
-        self.finish(self.house.open())
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        globalLogBeginner.beginLoggingTo([self], discardBuffer=True, redirectStandardIO=False)
 
-    def _now(self) -> datetime:
-        return datetime(2026, 3, 1, 12, tzinfo=UTC) + timedelta(seconds=self.clock.seconds())
-
-    def _observe(self, event: Any) -> None:
+    def __call__(self, event: Any) -> None:
+        """As an observer of the log."""
         failure, namespace = event.get("log_failure"), str(event.get("log_namespace"))
         if namespace.endswith(TALKERS) and failure is None:
             return
         if failure is not None or event.get("log_level", LogLevel.info) >= LogLevel.error:
             trace = f"\n{failure.getTraceback()}" if failure else ""
-            self.troubles.append(f"{namespace} logged: {formatEvent(event)}{trace}")
+            self.texts.append(f"{namespace} logged: {formatEvent(event)}{trace}")
+
+    def taken(self) -> list[str]:
+        """Those since the last look."""
+        texts, self.texts = self.texts, []
+        return texts
+
+
+class FrameHouse:
+    """The server; what it must not do goes to ``troubles``."""
+
+    def __init__(self, folder: Path, troubles: Troubles) -> None:
+        file = folder / "csms.toml"
+        file.write_text(SITE)
+        self.clock = Clock()
+        self.troubles = troubles
+        self.house = House(load_site(file), self.clock, self._now, store=InlineStore(self.clock))
+        self.finish(self.house.open())
+
+    def _now(self) -> datetime:
+        return datetime(2026, 3, 1, 12, tzinfo=UTC) + timedelta(seconds=self.clock.seconds())
 
     def finish(self, work: Coroutine[Any, Any, Any]) -> Any:
         """What comes of something that waits for nothing but this clock."""
@@ -104,10 +117,7 @@ class FrameHouse:
 
     def close(self) -> None:
         """Everything ends."""
-        try:
-            self.finish(self.house.close())
-        finally:
-            globalLogPublisher.removeObserver(self._observe)
+        self.finish(self.house.close())
 
 
 class Client:
@@ -272,4 +282,4 @@ class Client:
     def _ordered(self, outcome: Any, waiting: Deferred[Any]) -> None:
         self.orders.pop(waiting, None)
         if isinstance(outcome, Failure):
-            self.server.troubles.append(f"a command raised:\n{outcome.getTraceback()}")
+            self.server.troubles.texts.append(f"a command raised:\n{outcome.getTraceback()}")

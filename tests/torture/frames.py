@@ -18,7 +18,7 @@ from pathlib import Path
 from torture_tool import Report, Run, main
 
 # ruff: noqa: I001 - the tool makes the other folders known
-from frame_house import STATIONS, STEP_S, Client, FrameHouse
+from frame_house import STATIONS, STEP_S, Client, FrameHouse, Troubles
 from frame_makers import Attempt
 from frame_payloads import V16, V201
 from frame_wire import Broken
@@ -37,11 +37,11 @@ ODD_ID = "Säule 7 <b>"
 class Fuzz:
     """One house and its stations: some that send anything, and two neighbours that must not notice."""
 
-    def __init__(self, folder: Path, seed: int, report: Report) -> None:
+    def __init__(self, folder: Path, seed: int, report: Report, troubles: Troubles) -> None:
         self._seed = seed
         self._report = report
         self._dice = random.Random(seed)
-        self.server = FrameHouse(folder)
+        self.server = FrameHouse(folder, troubles)
         names = [ODD_ID, *(f"FUZZ-{number}" for number in range(1, len(STATIONS)))]
         self.clients = [self._client(name, *kind) for name, kind in zip(names, STATIONS, strict=True)]
         self.neighbours = [self._client(f"GOOD-{protocol[4:]}", protocol, False) for protocol in (V16, V201)]
@@ -82,9 +82,8 @@ class Fuzz:
         except Broken as broken:
             self._fault(f"{client.maker.protocol} {attempt.kind} {attempt.shown[:700]}", str(broken))
             client.lose()
-        for trouble in self.server.troubles:
+        for trouble in self.server.troubles.taken():
             self._fault(f"{client.maker.protocol} {attempt.kind} {attempt.shown[:700]}", trouble)
-        self.server.troubles.clear()
 
     def _pass(self, seconds: float) -> None:
         self.server.clock.advance(seconds)
@@ -120,9 +119,10 @@ class Fuzz:
 def torture(this: Run, report: Report) -> None:
     """As one of the tools."""
     began, done, kinds, memory = time.monotonic(), 0, Counter[str](), []
+    troubles = Troubles()
     while done < this.size and len(report.faults) < MOST_FAULTS:
         with tempfile.TemporaryDirectory(dir=this.folder) as folder:
-            fuzz = Fuzz(Path(folder), this.seed + done // HOUSE, report)
+            fuzz = Fuzz(Path(folder), this.seed + done // HOUSE, report, troubles)
             try:
                 fuzz.run(min(HOUSE, this.size - done))
             finally:
@@ -131,6 +131,8 @@ def torture(this: Run, report: Report) -> None:
         kinds += fuzz.kinds
         del fuzz
         gc.collect()
+        for trouble in troubles.taken():
+            report.fault(f"{trouble}\n  when house {this.seed + (done - 1) // HOUSE} was closed")
         memory.append(_resident_mib())
         if len(memory) % 10 == 0:
             this.say(f"{done:,} frames, {memory[-1]} MiB, {len(report.faults)} faults")
