@@ -115,6 +115,18 @@ def check_chain(chain: Sequence[x509.Certificate], roots: Sequence[x509.Certific
         current = issuer
 
 
+def made_for(csr: Csr, pem: str, at: datetime) -> x509.Certificate:
+    """The first certificate of a chain that was made for a request; raises CertificateFault where it is another's, or the chain does not hold."""
+    chain = read_chain(pem)
+    name = common_name(chain[0])
+    if chain[0].public_key() != csr.request.public_key():
+        raise CertificateFault("the certificate that was made has another key than the request")
+    if name != csr.common_name:
+        raise CertificateFault(f"the certificate that was made is for {name[:64]!r}, not {csr.common_name!r}")
+    check_chain(chain, chain[-1:], at)
+    return chain[0]
+
+
 def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     try:
         constraints = issuer.extensions.get_extension_for_class(x509.BasicConstraints).value

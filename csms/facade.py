@@ -101,7 +101,10 @@ class Notifier(Protocol):
 
 
 class Fetch(Protocol):
-    """Gets a URL, or posts a body to it, within bounds of size and time; raises OutgoingFault. Redirects stay on their host."""
+    """Gets a URL, or posts a body to it, within bounds of size and time; raises OutgoingFault. Redirects stay on their host.
+
+    ``authorization`` is the header of that name; it never goes over plain HTTP to another machine.
+    """
 
     async def __call__(
         self,
@@ -109,6 +112,7 @@ class Fetch(Protocol):
         *,
         body: bytes | None = None,
         content_type: str = "",
+        authorization: str = "",
         max_bytes: int = 65536,
         timeout_s: float = 10.0,
     ) -> Fetched: ...

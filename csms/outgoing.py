@@ -150,11 +150,16 @@ class Fetcher:
         *,
         body: bytes | None = None,
         content_type: str = "",
+        authorization: str = "",
         max_bytes: int = 65536,
         timeout_s: float = 10.0,
     ) -> Fetched:
         """The answer to a GET, or to a POST of a body; raises OutgoingFault, also for one that is too long or too late."""
-        work = defer.Deferred.fromCoroutine(self._fetch(url, body, content_type, max_bytes))
+        headers = {"user-agent": "csms", "content-type": content_type, "authorization": authorization}
+        told = Headers({name: [text] for name, text in headers.items() if text})
+        if authorization and not _is_private(url):
+            raise OutgoingFault(f"{_shown(url)} is no https: a password is not sent in the clear")
+        work = defer.Deferred.fromCoroutine(self._fetch(url, body, told, max_bytes))
 
         def late(result: object, seconds: float) -> Failure:
             return Failure(  # type: ignore[no-untyped-call]
@@ -168,10 +173,10 @@ class Fetcher:
         except Exception as fault:
             raise OutgoingFault(f"{_shown(url)}: {_reason(fault)}") from None
 
-    async def _fetch(self, url: str, body: bytes | None, content_type: str, max_bytes: int) -> Fetched:
+    async def _fetch(self, url: str, body: bytes | None, headers: Headers, max_bytes: int) -> Fetched:
         for _ in range(REDIRECTS + 1):
             check_url(url)
-            found = await self._once(url, body, content_type, max_bytes)
+            found = await self._once(url, body, headers, max_bytes)
             target = found.headers.get("location", "")
             if body is not None or found.status not in (301, 302, 303, 307, 308) or not target:
                 return found
@@ -181,8 +186,7 @@ class Fetcher:
             url = onward
         raise OutgoingFault(f"{_shown(url)} leads in circles")
 
-    async def _once(self, url: str, body: bytes | None, content_type: str, max_bytes: int) -> Fetched:
-        headers = Headers({"user-agent": ["csms"], **({"content-type": [content_type]} if content_type else {})})
+    async def _once(self, url: str, body: bytes | None, headers: Headers, max_bytes: int) -> Fetched:
         method, producer = (b"GET", None) if body is None else (b"POST", _Bytes(body))
         response = await self._agent.request(method, url.encode("ascii"), headers, producer)
         reading = _Reading(max_bytes)
@@ -205,6 +209,12 @@ def check_url(url: str) -> None:
         raise OutgoingFault("the address is no http or https URL")
     if parts.username is not None or not url.isprintable() or " " in url:
         raise OutgoingFault("the address has a user name or a blank in it")
+
+
+def _is_private(url: str) -> bool:
+    """Whether nobody on the way reads along: TLS, or this machine."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or parts.hostname in ("localhost", "127.0.0.1", "::1")
 
 
 def _place(url: str) -> tuple[str, str | None, int | None]:

@@ -14,7 +14,7 @@ from csms.blocks.outcome import Outcome, Received
 from csms.blocks.security import Security
 from csms.blocks.sentry import Counter
 from csms.blocks.station_keys import Send
-from csms.certificates import CertificateFault, Csr, common_name, read_chain, read_csr
+from csms.certificates import CertificateFault, Csr, common_name, made_for, read_csr
 from csms.hooks import Hooks
 from csms.model.availability import TriggerMessage
 from csms.model.certificates import (
@@ -143,8 +143,8 @@ class Certificates:
         try:
             if not signed.chain:
                 raise CertificateFault(signed.reason or "refused")
-            leaf = read_chain(signed.chain)[0]
-        except (CertificateFault, IndexError) as fault:
+            leaf = made_for(read_csr(request.csr), signed.chain, self._now())
+        except CertificateFault as fault:
             await self._refused(id, request, str(fault))
             return
         record = await send(id, CertificateSigned(signed.chain, request.use), origin="certificates")

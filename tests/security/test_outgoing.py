@@ -159,3 +159,12 @@ async def test_a_name_that_leads_home_is_refused_and_nothing_is_sent(web: Any) -
 async def test_a_host_that_is_not_there_is_told_in_words() -> None:
     with pytest.raises(OutgoingFault, match="no host called"):
         await fetcher(LOOPBACK)("http://no-such-host.invalid/")
+
+
+@pytest.mark.parametrize("url", ["http://pki.example.org/est", "http://10.0.0.1/", "http://localhost.example.org/"])
+@pytest_twisted.ensureDeferred
+async def test_a_password_is_not_sent_in_the_clear(url: str) -> None:
+    from twisted.internet import reactor
+
+    with pytest.raises(OutgoingFault, match="no https"):
+        await Fetcher(reactor, http_agent(reactor))(url, authorization="Basic eA==")

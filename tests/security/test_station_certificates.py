@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 import pytest_twisted
-from pki_kit import csr, weak_csr
+from pki_kit import NOON, csr, weak_csr
 from tls_kit import deferred
 
-from csms.certificates import Authority
+from csms.certificates import Authority, CertificateFault, made_for, new_key, read_csr
 from csms.model.availability import TriggerMessage
 from csms.model.certificates import (
     CertificateInstalled,
@@ -89,6 +89,31 @@ async def test_a_request_that_will_not_do_is_rejected_and_told(make: Make, reque
     assert why in answer["statusInfo"]["additionalInfo"]
     assert why in details(csms, "CertificateRefused")[0]
     assert station.calls == []
+
+
+@pytest.mark.parametrize(
+    ("made", "why"),
+    [
+        (lambda ca, mine: ca.sign(read_csr(csr("CS1")), NOON, 90), "another key"),
+        (lambda ca, mine: ca.sign(read_csr(csr("CS2", key=mine)), NOON, 90), "is for 'CS2'"),
+        (lambda ca, mine: ca.sign(read_csr(csr("CS1", key=mine)), NOON - timedelta(days=99), 90), "expired"),
+        (lambda ca, mine: ca.sign(read_csr(csr("CS1", key=mine)), NOON + timedelta(days=9), 90), "not valid yet"),
+        (
+            lambda ca, mine: ca.sign(read_csr(csr("CS1", key=mine)), NOON, 90).replace(
+                ca.pem, Authority.create("X", at=NOON).pem
+            ),
+            "nobody known issued",
+        ),
+        (lambda ca, mine: "certificate", "no certificates in PEM"),
+    ],
+    ids=["another key", "another name", "expired", "not yet", "another issuer", "nonsense"],
+)
+def test_a_certificate_that_is_not_the_requests_is_never_sent(made: Callable[[Authority, Any], str], why: str) -> None:
+    ca, mine = Authority.create("Example", at=NOON - timedelta(days=100)), new_key("ecdsa")
+    request = read_csr(csr("CS1", key=mine))
+    assert made_for(request, ca.sign(request, NOON, 90), NOON).public_key() == mine.public_key()
+    with pytest.raises(CertificateFault, match=why):
+        made_for(request, made(ca, mine), NOON)
 
 
 @pytest_twisted.ensureDeferred

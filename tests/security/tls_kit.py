@@ -8,10 +8,12 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from twisted.internet import defer, task
 from twisted.internet.interfaces import IReactorPluggableNameResolver
 from twisted.internet.task import Clock
@@ -20,7 +22,7 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 from zope.interface import implementer
 
-from csms.certificates import Authority, write_pair
+from csms.certificates import CA_NAME, Authority, write_pair
 from csms.connection import station_factory
 from csms.tap import tls_contexts
 from csms.testing import TestCsms
@@ -64,8 +66,10 @@ class WiredClock(Clock):
 
 
 def make_pki(folder: Path) -> Authority:
-    """A CA and a server's two certificates, as ``csms ca init`` makes them."""
-    authority = Authority.in_folder(folder / "tls", "Example")
+    """A CA that was made before the clock of the tests begins, and a server's two certificates, as ``csms ca init`` makes them."""
+    authority = Authority.create("Example", at=datetime(2026, 1, 1, tzinfo=UTC))
+    key = authority._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    write_pair(folder / "tls", CA_NAME, authority.pem, key)
     for kind in ("ecdsa", "rsa"):
         write_pair(folder / "tls", f"server-{kind}", *authority.server(HOST, kind, 30))
     return authority
