@@ -14,7 +14,7 @@ import orjson
 HIDDEN = "(hidden)"
 SECRET_VARIABLES = frozenset({"basicauthpassword", "authorizationkey"})
 """Variables and configuration keys whose values are passwords, in small letters: OCPP compares them without regard to case."""
-SECRET_FIELDS = frozenset({"basicAuthPassword", "password", "old_password", "new_password", "apnPassword"})
+SECRET_FIELDS = frozenset({"basicAuthPassword", "password", "old_password", "new_password", "apnPassword", "simPin"})
 """Fields that are passwords wherever they stand (network profiles of 2.x; VPN and APN)."""
 _URL_SECRETS = re.compile(r"(?<=://)[^/\s@\"]+(?=@)|(?<=/upload/)[A-Za-z0-9_-]{16,}")
 """A user name with its password, and the word that opens a place for one file."""
@@ -27,13 +27,16 @@ def redacted(value: Any, *, hide: bool = False) -> Any:
     match value:
         case Mapping():
             below = _names_secret(value)
+            shared = "key" if "password" in value and "server" in value else None  # the shared secret of a VPN
             return {
-                key: redacted(inner, hide=hide or key in SECRET_FIELDS or (below and key in VALUES))
+                key: redacted(inner, hide=hide or key in SECRET_FIELDS or key == shared or (below and key in VALUES))
                 for key, inner in value.items()
             }
         case list() | tuple():
             return [redacted(inner, hide=hide) for inner in value]
-        case str() if hide and value:
+        case bool():
+            return value
+        case str() | int() if hide and value:
             return HIDDEN
         case str() if "://" in value:
             return _URL_SECRETS.sub(HIDDEN, value)

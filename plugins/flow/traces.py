@@ -12,7 +12,7 @@ from csms_plugins.flow.expressions import look
 from csms_plugins.flow.journal import Journal, part
 from csms_plugins.flow.matching import Clause
 from csms_plugins.flow.rule import Condition, Rule
-from csms_plugins.flow.values import shown
+from csms_plugins.flow.values import discreet
 from csms_plugins.flow.views import iso
 
 KEPT = 50
@@ -33,9 +33,10 @@ class Unmet:
     def __str__(self) -> str:
         clause = self.clause
         if isinstance(clause, Clause):
-            return f"where {clause.text}: it is {shown(clause.value(self.event, self.names))}"
+            return f"where {clause.text}: it is {discreet(clause.text, clause.value(self.event, self.names))}"
         reads = clause.expression.reads
-        seen = ", ".join(f"{'.'.join(path)} = {shown(look(self.names, path))}" for path in sorted(reads))
+        paths = [(".".join(path), look(self.names, path)) for path in sorted(reads)]
+        seen = ", ".join(f"{path} = {discreet(path, value)}" for path, value in paths)
         return f"{clause.label} {clause.expression.text}: {seen or 'never true'}"
 
 

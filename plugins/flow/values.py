@@ -10,6 +10,13 @@ from csms_plugins.flow.expressions import Expression, Names
 
 Value = Callable[[Names], Any]
 LONGEST = 10_000
+TOKENS = frozenset(
+    {"token", "id_token", "stop_token", "group", "group_id_token", "id_tokens", "additional_info"}
+) | frozenset({"idToken", "idTag", "parentIdTag", "groupIdToken", "additionalInfo"})
+"""Fields in which, or below which, a driver's token stands."""
+OPEN = frozenset({"type", "status"})
+"""What is no secret of it."""
+TOKEN_END = 4
 
 
 def compile_value(value: object, compile_: Callable[[str], Expression | None], wrong: Callable[[str], None]) -> Value:
@@ -74,6 +81,29 @@ def _closing(text: str, at: int) -> int:
         elif here == "}":
             return index
     return -1
+
+
+def discreet(path: str, value: Any) -> str:
+    """What stands at a path, as traces tell it: of drivers' tokens the last characters only."""
+    hide = False
+    for part in path.split("."):
+        hide = _hides(part, hide)
+    return shown(_masked(value, hide))
+
+
+def _hides(key: str, above: bool) -> bool:
+    return key not in OPEN and (above or key in TOKENS)
+
+
+def _masked(value: Any, hide: bool) -> Any:
+    match value:
+        case dict():
+            return {key: _masked(one, _hides(str(key), hide)) for key, one in value.items()}
+        case list() | tuple():
+            return [_masked(one, hide) for one in value]
+        case str() if hide:
+            return "…" + value[-TOKEN_END:] if len(value) > 2 * TOKEN_END else "…"
+    return value
 
 
 def shown(value: Any) -> str:

@@ -102,6 +102,24 @@ def test_why_a_rule_did_not_run_is_traced(tmp_path: Path, more: str, reason: str
     assert house.fake.said("info") == []
 
 
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ('where = { "idToken.idToken" = "DENY" }', "where idToken.idToken: it is …9F01"),
+        ('where = { "idToken.type" = "Local" }', "where idToken.type: it is Central"),
+        ("when = \"msg.idToken.idToken == 'DENY'\"", "msg.idToken.idToken = …9F01"),
+        ('when = "msg.idToken == none"', '"idToken": "\\u20269F01", "type": "Central"'),
+    ],
+)
+def test_traces_show_only_the_end_of_drivers_tokens(tmp_path: Path, more: str, reason: str) -> None:
+    house = House(tmp_path, rule("a", "ocpp.Authorize", more, 'log = "x"'))
+    house.news(CallReceived(STATION, NOON, "Authorize", {"idToken": {"idToken": "04A1B2C39F01", "type": "Central"}}))
+    outcome, why = house.last("a")
+    assert outcome == "skipped"
+    assert reason in why
+    assert "04A1B2C3" not in why
+
+
 def test_a_disabled_rule_is_bound_to_nothing_and_a_dry_one_does_nothing(tmp_path: Path) -> None:
     house = House(tmp_path, rule(more="enabled = false") + rule("b", more="dry = true", do='reset = "Immediate"'))
     house.news(FAULTED)

@@ -98,6 +98,7 @@ def test_every_problem_has_its_own_type() -> None:
         {"values": ({"variable": {"component": "x", "name": "BasicAuthPassword"}, "value": "s3cret"},)},
         {"connectionData": {"basicAuthPassword": "s3cret", "vpn": {"user": "u", "password": "s3cret"}}},
         {"apn": {"apn": "net", "apnPassword": "s3cret"}},
+        {"vpn": {"server": "v", "user": "u", "password": "s3cret", "key": "s3cret", "type": "IKEv2"}},
     ],
 )
 def test_passwords_are_hidden_wherever_they_stand(value: Any) -> None:
@@ -105,6 +106,11 @@ def test_passwords_are_hidden_wherever_they_stand(value: Any) -> None:
     assert "s3cret" not in hidden
     assert HIDDEN in hidden
     assert "s3cret" not in redacted_frame(json.dumps([2, "1", "Any", value]))
+
+
+def test_the_pin_of_a_sim_is_hidden() -> None:
+    data = {"basicAuthPassword": "s3cret", "apn": {"apn": "net", "simPin": 7391}}
+    assert "7391" not in redacted_frame(json.dumps([2, "1", "SetNetworkProfile", {"connectionData": data}]))
 
 
 @pytest.mark.parametrize(
