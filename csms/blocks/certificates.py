@@ -82,6 +82,7 @@ class Certificates:
         self._asked = Counter(clock, 3600.0, REQUESTS_AN_HOUR)
         self._looking: task.LoopingCall | None = None
         self._clock = clock
+        self._warned: dict[tuple[str, str], datetime] = {}
         self.busy = False
 
     # What stations ask
@@ -187,16 +188,27 @@ class Certificates:
             self.busy = False
 
     async def renew(self, send: Send) -> None:
-        """Ask connected stations for a new request in time, once a day; tell where it becomes urgent."""
+        """Ask connected stations for a new request in time, once a day; tell where it becomes urgent, of stations that are away too."""
         now = self._now()
         for one in await self._store.security.certificates(before=now + self._policy.renew_before):
             station = self._switchboard.station(one.station)
-            if station is None or (one.asked_at is not None and now - one.asked_at < ASK_AGAIN):
+            if station is None:
+                if one.expires > now:
+                    await self._warn(one)
+                continue
+            if one.asked_at is not None and now - one.asked_at < ASK_AGAIN:
                 continue
             await self._store.security.note_certificate(replace(one, asked_at=now))
-            if one.expires - now < URGENT:
-                text = f"its {one.kind} expires on {one.expires:%Y-%m-%d}"
-                await self._security.raise_event(SecurityEventKind.CERTIFICATE_EXPIRES, one.station, text)
+            await self._warn(one)
             if self._hooks.has("sign_certificate"):
                 trigger = TriggerMessage(TRIGGERS[CertificateUse(one.kind)])
                 await send(one.station, trigger, origin="certificates")
+
+    async def _warn(self, one: KeptCertificate) -> None:
+        """A security event, once a day in the last week."""
+        now, key = self._now(), (one.station, one.kind)
+        if one.expires - now >= URGENT or now - self._warned.get(key, now - ASK_AGAIN) < ASK_AGAIN:
+            return
+        self._warned[key] = now
+        text = f"its {one.kind} expires on {one.expires:%Y-%m-%d}"
+        await self._security.raise_event(SecurityEventKind.CERTIFICATE_EXPIRES, one.station, text)

@@ -170,6 +170,18 @@ async def test_a_station_that_does_not_renew_is_told_in_the_last_week(make: Make
     assert "expires on 2026-05-30" in details(csms, "CertificateExpires")[0]
 
 
+@pytest_twisted.ensureDeferred
+async def test_a_certificate_of_a_station_that_is_away_is_told_once_a_day_in_its_last_week(make: Make) -> None:
+    csms = await make()
+    station = await csms.station("CS1")
+    await renewal(csms, station, "SignChargingStationCertificate", None, csr("CS1"), "Accepted")
+    await station.close()
+    for _ in range(2 * 100):
+        csms.clock.advance(43200)
+        await csms.settle(lambda: not csms.house.certificates.busy)
+    assert details(csms, "CertificateExpires") == ["its ChargingStationCertificate expires on 2026-05-30"] * 7
+
+
 # 1.6
 
 
