@@ -30,6 +30,17 @@ from csms.ocpp.times import parse_time
 FOLDERS: Final[Mapping[str, str]] = {V16: "v16", V201: "v201", V21: "v21"}
 NOTHING_SAID: Final = {"$schema", "$id", "id", "comment"}
 LONGEST_MESSAGE: Final = 180
+FREE_TEXT: Final = (
+    " is longer than ",
+    " is shorter than ",
+    " has more than ",
+    " has less than ",
+    " does not match ",
+    " is not of type ",
+)
+"""What follows a value in the validator's messages where the value may be any text, or a whole structure."""
+PLAIN: Final = frozenset({"null", "true", "false"})
+NUMBERS: Final = frozenset({'"number"', '"integer"'})
 USUAL_TIME: Final = (
     r"^(19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$"
 )
@@ -221,8 +232,18 @@ def _is_time(text: str) -> bool:
 def _problem(mistake: Any) -> Problem:
     path = mistake.schema_path
     return Problem(
-        _pointer(mistake.instance_path), _shortened(mistake.message, LONGEST_MESSAGE), str(path[-1]) if path else ""
+        _pointer(mistake.instance_path),
+        _shortened(_discreet(mistake.message), LONGEST_MESSAGE),
+        str(path[-1]) if path else "",
     )
+
+
+def _discreet(message: str) -> str:
+    """The message without a value that may be a password or a token, for it goes to logs and answers."""
+    at, reason = max((message.rfind(reason), reason) for reason in FREE_TEXT)
+    if at < 0 or message[:at] in PLAIN or message[at + len(reason) :] in NUMBERS:
+        return message
+    return f"the value{message[at:]}"
 
 
 def _shortened(text: str, longest: int) -> str:

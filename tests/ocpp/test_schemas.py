@@ -258,3 +258,30 @@ def test_time_passes_exactly_when_it_can_be_read(time: str) -> None:
     else:
         assert not problems(V16, "StopTransaction", payload)
         check(V16, "StopTransaction", payload)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "action", "payload", "said"),
+    [
+        (
+            V16,
+            "ChangeConfiguration",
+            {"key": "AuthorizationKey", "value": "s3cret" * 100},
+            "the value is longer than 500",
+        ),
+        (V16, "Authorize", {"idTag": "s3cret" * 5}, "the value is longer than 20"),
+        (V16, "Authorize", {"idTag": {"idTag": "s3cret"}}, 'the value is not of type "string"'),
+        (V201, "Authorize", {"idToken": "s3cret"}, 'the value is not of type "object"'),
+        (V201, "Authorize", {"idToken": {"idToken": "s3cret" * 7, "type": "Central"}}, "the value is longer than 36"),
+        (V201, "SetVariables", {"setVariableData": "s3cret is longer than 20"}, 'the value is not of type "array"'),
+        (V16, "Authorize", {"idTag": None}, 'null is not of type "string"'),
+        (V16, "Reset", {"type": "Sideways"}, '"Sideways" is not one of'),
+    ],
+)
+def test_what_a_schema_says_has_no_secret_in_it(protocol: str, action: str, payload: Any, said: str) -> None:
+    with pytest.raises(OcppError) as refusal:
+        check(protocol, action, payload)
+    (found,) = problems(protocol, action, payload)
+    for text in (refusal.value.description, found.message):
+        assert said in text
+        assert "s3cret" not in text
