@@ -247,9 +247,9 @@ async def make_csms(folder: Path, *, site: str = "", clock: Clock | None = None)
 
 
 @asynccontextmanager
-async def running_csms(folder: Path, *, site: str = "") -> AsyncIterator[TestCsms]:
+async def running_csms(folder: Path, *, site: str = "", clock: Clock | None = None) -> AsyncIterator[TestCsms]:
     """As ``make_csms``, and closed at the end, however the test ends."""
-    csms = await make_csms(folder, site=site)
+    csms = await make_csms(folder, site=site, clock=clock)
     try:
         yield csms
     finally:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import pytest_twisted
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 from pki_kit import NOON, csr
+from tls_kit import WiredClock
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
@@ -36,9 +37,9 @@ PASSWORD = "Basic " + base64.b64encode(b"csms:change me").decode()
 class EstServer(Resource):
     """A PKI: signs what it is sent, or something else."""
 
-    authority: Authority = field(default_factory=lambda: Authority.create("PKI", at=NOON - timedelta(days=10)))
+    authority: Authority = field(default_factory=lambda: Authority.create("PKI", at=NOON - timedelta(days=100)))
     other: str = ""
-    days: int = 90
+    at: datetime = NOON
     status: int = 200
     url: str = ""
     heard: list[tuple[bytes, str | None]] = field(default_factory=list)
@@ -52,7 +53,7 @@ class EstServer(Resource):
         request.setResponseCode(self.status)
         request.setHeader("content-type", "application/pkcs7-mime; smime-type=certs-only")
         sent = x509.load_der_x509_csr(base64.b64decode(request.content.read())).public_bytes(Encoding.PEM).decode()
-        chain = read_chain(self.authority.sign(read_csr(self.other or sent), NOON, self.days))
+        chain = read_chain(self.authority.sign(read_csr(self.other or sent), self.at, 90))
         return base64.encodebytes(pkcs7.serialize_certificates(chain[::-1], Encoding.DER))
 
 
@@ -97,7 +98,7 @@ def told(csms: TestCsms, kind: str) -> list[str]:
 @pytest_twisted.ensureDeferred
 async def test_a_station_gets_its_certificate_from_the_pki(tmp_path: Path, est: EstServer) -> None:
     key = new_key("ecdsa")
-    async with running_csms(tmp_path, site=site_of(est)) as csms:
+    async with running_csms(tmp_path, site=site_of(est), clock=WiredClock()) as csms:
         station = await csms.station("CS1")
         assert await station.say("SignCertificate", {"csr": csr("CS1", key=key)}) == {"status": "Accepted"}
         call = await station.heard()
@@ -114,7 +115,7 @@ async def test_a_station_gets_its_certificate_from_the_pki(tmp_path: Path, est: 
     [
         ({"status": 401}, "answered 401"),
         ({"other": csr("CS2")}, "the key of the request"),
-        ({"days": -9}, "expired"),
+        ({"at": NOON - timedelta(days=99)}, "expired"),
     ],
     ids=["refused", "another's", "expired"],
 )
@@ -123,7 +124,7 @@ async def test_what_the_pki_does_wrong_is_told_and_not_sent(
     tmp_path: Path, est: EstServer, slip: dict[str, Any], why: str
 ) -> None:
     vars(est).update(slip)
-    async with running_csms(tmp_path, site=site_of(est)) as csms:
+    async with running_csms(tmp_path, site=site_of(est), clock=WiredClock()) as csms:
         station = await csms.station("CS1")
         await station.say("SignCertificate", {"csr": csr("CS1")})
         await csms.settle(lambda: told(csms, "CertificateRefused"))
