@@ -16,8 +16,8 @@ SECRET_VARIABLES = frozenset({"basicauthpassword", "authorizationkey"})
 """Variables and configuration keys whose values are passwords, in small letters: OCPP compares them without regard to case."""
 SECRET_FIELDS = frozenset({"basicAuthPassword", "password", "old_password", "new_password", "apnPassword", "simPin"})
 """Fields that are passwords wherever they stand (network profiles of 2.x; VPN and APN)."""
-_URL_SECRETS = re.compile(r"(?<=://)[^/\s@\"]+(?=@)|(?<=/upload/)[A-Za-z0-9_-]{16,}")
-"""A user name with its password, and the word that opens a place for one file."""
+_URL_SECRETS = re.compile(r"(?<=://)[^/?#\s]*(?=@)|(?<=/upload/)[A-Za-z0-9_-]{16,}|(?<=\?)[^#\s]+")
+"""A user name with its password, the word that opens a place for one file, and a query, where others' signed URLs have their signature."""
 VALUES = frozenset({"value", "attributeValue", "variableAttribute", "attributes"})
 _MARKS = (b"basicauthpassword", b"authorizationkey", b"password", b"://")
 

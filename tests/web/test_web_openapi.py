@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from api_wire import Wire, document, operation
 
-from csms.redaction import HIDDEN, redacted, redacted_frame
+from csms.redaction import HIDDEN, redacted, redacted_frame, without_secrets
 from csms.web.bodies import COMMANDS
 from csms.web.openapi import problems_of
 from csms.web.problems import Kind
@@ -106,6 +106,24 @@ def test_passwords_are_hidden_wherever_they_stand(value: Any) -> None:
     assert "s3cret" not in hidden
     assert HIDDEN in hidden
     assert "s3cret" not in redacted_frame(json.dumps([2, "1", "Any", value]))
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("ftp://user:s3cret@example.org/logs", "ftp://(hidden)@example.org/logs"),
+        ("ftp://user:s3@cret@example.org/logs/a@b", "ftp://(hidden)@example.org/logs/a@b"),
+        ("https://s3.example.org/logs?X-Signature=s3cret&a=b", "https://s3.example.org/logs?(hidden)"),
+        ("https://csms.example.org/upload/s3cret-0123456789abcdef", "https://csms.example.org/upload/(hidden)"),
+        ("https://example.org/upload/form", "https://example.org/upload/form"),
+        ("what? is no URL@all", "what? is no URL@all"),
+    ],
+)
+def test_secrets_in_urls_are_hidden(url: str, shown: str) -> None:
+    assert redacted({"location": url}) == {"location": shown}
+    frame = json.dumps([2, "1", "GetLog", {"log": {"remoteLocation": url}}])
+    assert json.loads(redacted_frame(frame))[3]["log"]["remoteLocation"] == shown
+    assert "s3cret" not in str(without_secrets(frame.encode()))
 
 
 def test_the_pin_of_a_sim_is_hidden() -> None:
