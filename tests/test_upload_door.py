@@ -18,7 +18,7 @@ from csms.model.commands import CommandClosed
 from csms.model.diagnostics import GetLog, UploadReceived
 from csms.redaction import HIDDEN, without_secrets
 from csms.testing import TestCsms, make_csms
-from csms.upload_door import DRAINED, UploadSite
+from csms.upload_door import DRAINED, GUESTS_OF_ADDRESS, LEAST, UploadSite
 
 SITE = """
 [uploads]
@@ -57,10 +57,11 @@ async def place(csms: TestCsms, station: str = "CS1") -> str:
 class Client:
     """One connection, byte for byte."""
 
-    def __init__(self, csms: TestCsms) -> None:
+    def __init__(self, csms: TestCsms, site: UploadSite | None = None) -> None:
         self.csms = csms
         self.transport: Any = StringTransportWithDisconnection()  # type: ignore[no-untyped-call]
-        self.channel: Any = UploadSite(csms.house.uploads, csms.clock).buildProtocol(None)  # type: ignore[no-untyped-call,arg-type]
+        site = site or UploadSite(csms.house.uploads, csms.clock)
+        self.channel: Any = site.buildProtocol(None)  # type: ignore[no-untyped-call,arg-type]
         self.transport.protocol = self.channel
         self.channel.makeConnection(self.transport)
 
@@ -247,6 +248,83 @@ async def test_a_file_that_becomes_too_large_is_cut_off(make: Make) -> None:
     assert not client.transport.connected
     assert files(csms) == []
     assert await sent(csms, path, b"log") == 201
+
+
+@pytest_twisted.ensureDeferred
+async def test_files_on_their_way_share_the_quota(make: Make) -> None:
+    """Two that together are larger than what is left are not both begun."""
+    csms = await make()
+    assert await sent(csms, await place(csms), b"x" * MIB) == 201
+    first, second = Client(csms), Client(csms)
+    first.head("PUT", await place(csms), None)
+    second.head("PUT", await place(csms), 1)
+    second.send(b"x")
+    assert await second.status() == 507
+    first.lose()
+    assert await sent(csms, await place(csms), b"x") == 201
+
+
+@pytest_twisted.ensureDeferred
+async def test_headers_that_come_slowly_are_cut_off(make: Make) -> None:
+    csms = await make()
+    client = Client(csms)
+    client.send(b"PUT /upload/x HTTP/1.1\r\n")
+    for number in range(9):
+        csms.clock.advance(1)
+        client.send(f"X-{number}: y\r\n".encode())
+    assert client.transport.connected
+    csms.clock.advance(1)
+    assert not client.transport.connected
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_file_that_comes_too_slowly_is_cut_off_and_may_come_again(make: Make) -> None:
+    csms = await make()
+    path = await place(csms)
+    client = Client(csms)
+    client.head("PUT", path, MIB)
+    for _ in range(4):
+        csms.clock.advance(30)
+        client.send(b"x" * LEAST)
+    assert client.transport.connected
+    for _ in range(5):
+        csms.clock.advance(30)
+        if client.transport.connected:
+            client.send(b"x")
+    assert not client.transport.connected
+    assert files(csms) == []
+    assert await sent(csms, path, b"log") == 201
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_transfer_has_no_longer_than_its_place_once_more(make: Make) -> None:
+    csms = await make()
+    client = Client(csms)
+    client.head("PUT", await place(csms), MIB)
+    for _ in range(3 * 120):
+        csms.clock.advance(30)
+        client.send(b"x" * LEAST)
+        if client.transport.value():
+            break
+        await csms.settle(lambda: True)
+    assert await client.status() == 408
+    assert files(csms) == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_connections_are_limited_and_one_request_each(make: Make) -> None:
+    csms = await make()
+    site = UploadSite(csms.house.uploads, csms.clock)
+    guests = [Client(csms, site) for _ in range(GUESTS_OF_ADDRESS + 1)]
+    assert [guest.transport.connected for guest in guests] == [*([True] * GUESTS_OF_ADDRESS), False]
+    guests[0].head("GET", "/", 0)
+    assert await guests[0].status() == 405
+    assert not guests[0].transport.connected
+    late = Client(csms, site)
+    assert late.transport.connected
+    for guest in [*guests, late]:
+        guest.lose()
+    assert not site.guests
 
 
 @pytest_twisted.ensureDeferred

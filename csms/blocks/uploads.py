@@ -72,15 +72,18 @@ class Transfer:
         self.place = place
         self.size = 0
         self.over = False
-        self._room = room
+        self.whole = False
+        self.room = room
         self.path = path
         self._file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
     def write(self, data: bytes) -> None:
         """A part of the file; raises UploadRefused when it is larger than there is room for."""
+        if self.over:
+            raise UploadRefused(408, "this took too long")
         self.size += len(data)
-        if self.size > self._room:
-            raise UploadRefused(413, f"a file of at most {self._room} bytes is taken here")
+        if self.size > self.room:
+            raise UploadRefused(413, f"a file of at most {self.room} bytes is taken here")
         self._file.write(data)
 
     def finish(self) -> None:
@@ -173,14 +176,16 @@ class Uploads:
             raise UploadRefused(413, f"a file of at most {room} bytes is taken here")
         place.tries += 1
         place.busy = True
-        transfer = Transfer(place, self._rules.folder / f"{secrets.token_hex(16)}.part", room)
+        transfer = Transfer(
+            place, self._rules.folder / f"{secrets.token_hex(16)}.part", room if length is None else length
+        )
         self._transfers.add(transfer)
         return transfer
 
     def _room(self, station: str) -> int:
-        """How large a file of a station may be, now."""
+        """How large a file of a station may be, now; those on their way have their room already."""
         rules = self._rules
-        coming = [(one.place.upload.station, one.size) for one in self._transfers]
+        coming = [(one.place.upload.station, one.room) for one in self._transfers]
         all_used = sum(self._used.values()) + sum(size for _, size in coming)
         own_used = self._used.get(station, 0) + sum(size for whose, size in coming if whose == station)
         return min(rules.max_size, rules.station_quota - own_used, rules.quota - all_used)
@@ -199,9 +204,12 @@ class Uploads:
 
     async def finish(self, transfer: Transfer) -> None:
         """The whole file is here: kept, told, and its place closed. Raises UploadRefused for an empty one."""
+        if transfer.over:
+            raise UploadRefused(408, "this took too long")
         if not transfer.size:
             self.abort(transfer)
             raise UploadRefused(400, "the file is empty")
+        transfer.whole = True
         upload, file = transfer.place.upload, transfer.path.with_suffix("")
         try:
             await self._aside(lambda: _settle(transfer, file))
@@ -249,8 +257,11 @@ class Uploads:
         return True
 
     async def sweep(self) -> None:
-        """Close places whose time is over, and delete files that were kept long enough."""
+        """Close places whose time is over, and delete files that were kept long enough; a transfer has as long again."""
         now = self._now()
+        for transfer in list(self._transfers):
+            if not transfer.whole and transfer.place.upload.expires_at + self._rules.expires <= now:
+                self.abort(transfer)
         self._places = {
             key: place for key, place in self._places.items() if place.busy or place.upload.expires_at > now
         }
