@@ -23,10 +23,13 @@ from csms.ocpp.errors import OcppError
 from csms.ocpp.rpc import Call, Failure, Garbled, Peer, Result
 from csms.ocpp.triggers import asked_for
 from csms.running import run_now
+from csms.turns import Turns
 
 INBOX_HIGH = 32
 INBOX_LOW = 8
 """Unanswered calls of one station at which reading its socket stops, and goes on."""
+MOST_WAITING = 1000
+"""So many of our calls to one station may wait for their turn."""
 
 
 class CommandFailed(Exception):
@@ -111,7 +114,7 @@ class Station:
         self._answering: Call | None = None
         self._serving = False
         self._held = False
-        self._turn = defer.DeferredLock()
+        self._turns = Turns()
         self._waiting: defer.Deferred[Result | Failure] | None = None
         self._ids = count(1)
 
@@ -192,9 +195,12 @@ class Station:
     ) -> Payload:
         """Send one call and give its answer; ``before`` is given the action when its turn has come, just before it is written.
 
-        Raises CommandFailed: NotConnected, Timeout, ConnectionLost, or the station's own error code.
+        Raises CommandFailed: NotConnected, Busy, Timeout, ConnectionLost, or the station's own error code.
         """
-        await self._turn.acquire()
+        if len(self._turns) >= MOST_WAITING:
+            text = f"{len(self._turns)} calls to station {self.id} wait already, and it answers one at a time"
+            raise CommandFailed(CommandState.FAILED, "Busy", text)
+        await self._turns.take()
         try:
             if before is not None and not self.lost:
                 await before(action)
@@ -202,7 +208,7 @@ class Station:
                 raise not_connected(self.id)
             answer = await self._exchange(action, payload, timeout_s or self._timeout_s)
         finally:
-            self._turn.release()
+            self._turns.give()
         if not self.accepted and answer.get("status") == "Accepted":
             self.asked.add(asked_for(action, payload))
         return answer

@@ -101,7 +101,7 @@ MAY: dict[str, str] = {
     "csms.socket_care": "",
     "csms.starter": "csms.model csms.settings csms.settings_reader",
     "csms.station_reactor": "csms.socket_care",
-    "csms.stations": "csms.model csms.ocpp csms.running",
+    "csms.stations": "csms.model csms.ocpp csms.running csms.turns",
     "csms.store": "csms.store csms.model csms.ledger",
     "csms.strain": "",
     "csms.watchdog": "",
@@ -110,6 +110,7 @@ MAY: dict[str, str] = {
     "csms.store csms.strain csms.tls csms.upload_door csms.watchdog csms.web",
     "csms.testing": "csms.blocks.security csms.config csms.dialects csms.house csms.model csms.stations csms.store",
     "csms.tls": "csms.model",
+    "csms.turns": "",
     "csms.toml_mistakes": "csms.site_problems csms.toml_positions",
     "csms.toml_positions": "",
     # The API reaches the house through its own Rooms protocols, which house fills; it knows no block, no station and no store.
@@ -146,7 +147,7 @@ LIBRARIES: dict[str, str] = {
     "twisted": "csms.blocks csms.cli csms.connection csms.facade csms.facades csms.gate csms.hooks csms.house csms.outgoing csms.plugin_set "
     "csms.plugins csms.registries csms.rehearsal csms.running csms.sim csms.socket_care csms.station_reactor csms.stations "
     "csms.store csms.switchboard csms.tap csms.testing csms.tls csms.web csms_plugins twisted.plugins csms.strain "
-    "csms.upload_door csms.watchdog",
+    "csms.turns csms.upload_door csms.watchdog",
 }
 """Which parts may import which library; a library that is not here may be imported by nobody."""
 

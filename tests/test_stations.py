@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from csms.dialects import DIALECTS
 from csms.model.station import StationRef
 from csms.ocpp.rpc import Call
-from csms.stations import INBOX_HIGH, Reply, Station
+from csms.stations import INBOX_HIGH, MOST_WAITING, CommandFailed, Reply, Station
 
 MANY = 5000
 
@@ -21,6 +21,7 @@ class Wire:
 
     def __init__(self) -> None:
         self.answered: list[str] = []
+        self.open = True
         self.holds: list[bool] = []
         self.first: defer.Deferred[None] = defer.Deferred()
         self.told: list[object] = []
@@ -40,8 +41,9 @@ class Wire:
         )
 
     def _write(self, frame: bytes) -> bool:
-        self.answered.append(json.loads(frame)[1])
-        return True
+        if self.open:
+            self.answered.append(json.loads(frame)[1])
+        return self.open
 
     async def _answer(self, station: Station, call: Call) -> Reply:
         if call.id == "0":
@@ -74,3 +76,44 @@ def test_reading_stops_where_too_many_calls_wait() -> None:
     assert wire.holds == []
     wire.station.receive('[2,"last","Heartbeat",{}]')
     assert wire.holds == [True]
+
+
+@pytest.mark.parametrize("end", ["lost", "closing"])
+def test_however_many_calls_wait_for_their_turn_all_end_with_the_connection(end: str) -> None:
+    wire = Wire()
+    codes: list[str] = []
+    for _ in range(MOST_WAITING + 1):
+        _called(wire, codes)
+    assert (len(wire.answered), codes) == (1, [])
+    if end == "lost":
+        wire.station.gone()
+    else:
+        wire.open = False
+        wire.station.receive(json.dumps([3, wire.answered[0], {"status": "Accepted"}]))
+    assert codes == [*["NotConnected"] * MOST_WAITING, "ConnectionLost" if end == "lost" else ""]
+
+
+def test_more_than_a_thousand_calls_do_not_wait() -> None:
+    wire = Wire()
+    codes: list[str] = []
+    for _ in range(MOST_WAITING + 2):
+        _called(wire, codes)
+    assert codes == ["Busy"]
+
+
+def test_waiting_calls_go_out_one_by_one_in_order() -> None:
+    wire = Wire()
+    codes: list[str] = []
+    for _ in range(3):
+        _called(wire, codes)
+    for number in range(3):
+        assert wire.answered == [f"1.{one}" for one in range(1, number + 2)]
+        wire.station.receive(json.dumps([3, wire.answered[-1], {"status": "Accepted"}]))
+    assert codes == ["", "", ""]
+
+
+def _called(wire: Wire, codes: list[str]) -> None:
+    """Begin a call; how it ends is added to ``codes``, an answer as an empty text."""
+    call = defer.Deferred.fromCoroutine(wire.station.call("Reset", {"type": "OnIdle"}))
+    call.addCallbacks(lambda answer: "", lambda failure: failure.trap(CommandFailed) and failure.value.code)
+    call.addCallback(codes.append)

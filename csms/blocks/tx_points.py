@@ -44,6 +44,7 @@ class TxPointsBlock:
         self._switchboard = switchboard
         self._policy = policy
         self._clock = clock
+        self._looking: set[str] = set()
 
     def on_event(self, event: object) -> None:
         """A station has booted."""
@@ -55,6 +56,16 @@ class TxPointsBlock:
         return TxPoints.of(await self._store.variables.list(station, component=COMPONENT))
 
     async def _look(self, id: str) -> None:
+        """Ask and set, unless that goes on already: a station may boot again and again, and answer nothing."""
+        if id in self._looking:
+            return
+        self._looking.add(id)
+        try:
+            await self._ask_and_set(id)
+        finally:
+            self._looking.remove(id)
+
+    async def _ask_and_set(self, id: str) -> None:
         station = self._switchboard.station(id)
         if station is None or not _has_points(station):
             return

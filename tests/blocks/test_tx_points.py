@@ -47,6 +47,16 @@ async def test_points_are_read_after_the_boot_and_only_while_they_are_not_known(
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_station_that_boots_again_and_again_is_asked_once(make: Make) -> None:
+    csms = await make(SITE)
+    station = await csms.station("CS1")
+    for _ in range(3):
+        await station.boot()
+    await read(csms, station, "Authorized", "EVConnected")
+    assert station.calls == []
+
+
+@pytest_twisted.ensureDeferred
 async def test_16_has_no_points_to_ask_for(make: Make) -> None:
     csms = await make(SITE)
     station = await csms.station("CS1", "ocpp1.6")

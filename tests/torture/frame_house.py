@@ -264,6 +264,10 @@ class Client:
         """The network is gone."""
         self._lose()
 
+    def hang_up(self) -> None:
+        """The network is gone, and nobody comes back."""
+        self._socket.close()
+
     def tell_maker(self) -> None:
         """What the station knows of its own state."""
         if self.station is not None:
