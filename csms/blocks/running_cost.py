@@ -28,10 +28,11 @@ Key = tuple[str, str]
 
 @dataclass(slots=True)
 class _Shown:
-    """How far the driver of one transaction has been told: when last, and whether more is due."""
+    """How far the driver of one transaction has been told: when last, whether more is due, and whether readings have come since."""
 
     at_s: float = float("-inf")
     due: bool = False
+    read: bool = False
 
 
 class RunningCost:
@@ -58,18 +59,22 @@ class RunningCost:
         self._shown: dict[Key, _Shown] = {}
 
     def on_event(self, event: object) -> None:
-        """Readings came: the cost is another one. A transaction that ended, or whose station is gone, is told nothing more."""
+        """Readings came: the cost is another one; so it is with any event where no register is read at all, and time alone is paid.
+
+        A transaction that ended, or whose station is gone, is told nothing more.
+        """
         match event:
-            case TransactionUpdated(station=station, transaction_id=transaction, event=update) if update.meter_values:
-                self._due((station.id, transaction))
+            case TransactionUpdated(station=station, transaction_id=transaction, event=update):
+                self._due((station.id, transaction), read=bool(update.meter_values))
             case TransactionEnded(station=station, transaction=ended):
                 self._shown.pop((station.id, ended.station_transaction), None)
             case StationLost(station=station):
                 for key in [one for one in self._shown if one[0] == station.id]:
                     del self._shown[key]
 
-    def _due(self, key: Key) -> None:
+    def _due(self, key: Key, *, read: bool) -> None:
         shown = self._shown.setdefault(key, _Shown())
+        shown.read |= read
         if shown.due:
             return
         shown.due = True
@@ -81,12 +86,14 @@ class RunningCost:
         station = self._switchboard.station(key[0])
         if shown is None or station is None:
             return
-        shown.due = False
-        shown.at_s = self._clock.seconds()
+        read, shown.due, shown.read = shown.read, False, False
         transaction = await self._store.transactions.by_wire_id(*key)
         if transaction is None or transaction.ended_at is not None:
             self._shown.pop(key, None)  # readings that came late: nobody stands there any more
             return
+        if not read and transaction.last_meter_wh is not None:
+            return
+        shown.at_s = self._clock.seconds()
         if not await self._can_show(station):
             return
         price = await self._pricing.cost(transaction)

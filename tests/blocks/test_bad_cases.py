@@ -377,3 +377,26 @@ async def test_a_second_stop_of_16_with_another_meter_holds_the_bill(make: Make)
         assert await station.say("StopTransaction", stop16(id, meter=meter)) == {}
     (bill,) = await bills(csms, str(id))
     assert bill.reason == "different contents under the same number: stop"
+
+
+@pytest.mark.parametrize("protocol", ["ocpp2.0.1", "ocpp1.6"])
+@pytest_twisted.ensureDeferred
+async def test_no_station_touches_the_transaction_of_another(make: Make, protocol: str) -> None:
+    csms = await make(SITE)
+    mine, thief = await csms.station("CS1", protocol), await csms.station("CS2", protocol)
+    if protocol == "ocpp1.6":
+        wire_id = (await mine.say("StartTransaction", start16()))["transactionId"]
+        before = await transaction(csms, str(wire_id))
+        await thief.say("StopTransaction", stop16(wire_id, meter=9000))
+        sample = {"value": "8000", "measurand": "Energy.Active.Import.Register"}
+        values = [{"timestamp": "2026-03-01T12:10:00Z", "sampledValue": [sample]}]
+        await thief.say("MeterValues", {"connectorId": 1, "transactionId": wire_id, "meterValue": values})
+    else:
+        wire_id = "T1"
+        await mine.say("TransactionEvent", event(0, "Started", wh=1000))
+        before = await transaction(csms)
+        await thief.say("TransactionEvent", event(1, "Ended", wh=9000))
+    assert await transaction(csms, str(wire_id)) == before
+    theirs = await transaction(csms, str(wire_id), "CS2")
+    assert (theirs.id != before.id, theirs.started_at, theirs.review) == (True, None, "no start seen")
+    assert [one.status for one in await bills(csms, str(wire_id))] == []

@@ -163,3 +163,17 @@ async def test_a_1_6_station_is_told_nothing(make: Make) -> None:
     assert "totalCost" not in await station.say("StopTransaction", stop16(id))
     await csms.settle()
     assert station.calls == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_charge_without_registers_costs_its_time(make: Make) -> None:
+    csms = await make(PRICED.format("all") + '[[plugins.billing.tariff]]\nname = "parking"\nper_minute = "0.10"\n')
+    station = await csms.station("CS1")
+    await csms.advance(1)
+    await station.say("TransactionEvent", event(0, "Started"))
+    await station.say("TransactionEvent", event(10, "Updated", info={"chargingState": "Charging"}))
+    assert (await station.heard())[2:] == ["CostUpdated", {"transactionId": "T1", "totalCost": 1.0}]
+    station.answer({})
+    await station.say("TransactionEvent", event(20, "Updated", info={"chargingState": "SuspendedEV"}))
+    await csms.advance(31)
+    assert (await station.heard())[3]["totalCost"] == 2.0
