@@ -19,7 +19,7 @@ from csms.store.columns import json_text, micros
 from csms.store.connections import WritingConnection
 from csms.store.recording import refolded
 from csms.store.state import FOUND, Decode, Kept
-from csms.store.statements import ONE, Q, compiled
+from csms.store.statements import NOTHING, ONE, Q, compiled
 from csms.store.tables import ACTIVE
 from csms.store.tables import Transaction as Row
 
@@ -31,7 +31,10 @@ UNJOINED = Row.joined_to.is_null()
 PARKED = compiled(
     FOUND.where(Row.station == Q, UNJOINED, Row.started_at.is_null(), Row.evse.is_null(), Row.ended_at.is_null(False))
 )
-OPEN_STARTS = compiled(FOUND.where(ACTIVE, Row.station == Q, Row.started_at.is_null(False), Row.revision == ONE))
+STARTS = FOUND.where(Row.station == Q, Row.started_at.is_null(False), Row.revision == ONE)
+OPEN_STARTS = compiled(STARTS.where(ACTIVE))
+GIVEN_UP_STARTS = compiled(STARTS.where(Row.gave_up != NOTHING, Row.ended_at.is_null(), Row.active == SQL("0")))
+"""Only looked for when a stop has come under an id that nobody gave, for they have no index of their own."""
 MOVE = 'UPDATE "transaction_event" SET "transaction_id" = ? WHERE "transaction_id" = ?'
 JOIN = """
     UPDATE "transaction" SET "joined_to" = ?, "evidence" = '{}', "revision" = 0, "billed_revision" = 0, "active" = 0, "wants" = 0,
@@ -67,7 +70,12 @@ def join_parked(
     """Join a start whose answer was lost with the stop that came under an id that nobody gave, if it is clear which; gives the event's row."""
     if event.seq_no is not None or event.type is EventType.UPDATED:
         return kept
+    ended = event.type is EventType.ENDED
+    if ended and "started" in _read(kept):
+        return kept
     starts = [Kept(*row) for row in connection.execute(OPEN_STARTS, (kept.station,))]
+    if ended:
+        starts += [Kept(*row) for row in connection.execute(GIVEN_UP_STARTS, (kept.station,))]
     stops = [Kept(*row) for row in connection.execute(PARKED, (kept.station,))]
     pairs = [(start, stop) for start in starts for stop in stops if _belong(_read(start), _read(stop))]
     mine = [pair for pair in pairs if kept.id in (pair[0].id, pair[1].id)]

@@ -299,3 +299,18 @@ async def test_a_silent_transaction_of_16_is_over_when_its_connector_is_free(
     kept = await transaction(csms, str(id))
     assert (kept.completeness is Completeness.GAVE_UP) is over
     assert kept.gave_up == ("the connector is free, and no end came" if over else "")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_stop_under_an_unknown_id_finds_a_start_that_was_given_up(make: Make) -> None:
+    csms = await make(SITE)
+    station = await csms.station("CS1", "ocpp1.6")
+    id = (await station.say("StartTransaction", start16()))["transactionId"]
+    free = {"connectorId": 1, "errorCode": "NoError", "status": "Available", "timestamp": "2026-03-01T12:05:00Z"}
+    await station.say("StatusNotification", free)
+    await csms.advance(15 * 60)
+    await wait(csms, 300)
+    assert (await transaction(csms, str(id))).completeness is Completeness.GAVE_UP
+    await station.say("StopTransaction", stop16(-1, idTag="TAG"))
+    whole = await transaction(csms, str(id))
+    assert (whole.completeness, whole.gave_up, whole.meter_stop_wh) == (Completeness.COMPLETE, "", 6000)
