@@ -95,6 +95,19 @@ def _connect(file: Path, waits_s: float, kind: type[C]) -> C:
     )
 
 
+class ReadThread(threading.Thread):
+    """Keeps no process from ending: one that dies without closing its stores must not wait for their readers for ever."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, daemon=True, **named)
+
+
+class ReadPool(ThreadPool):
+    """The threads of the readers."""
+
+    threadFactory = ReadThread
+
+
 class Readers:
     """The readers of one file; every fault is a StoreFault."""
 
@@ -111,7 +124,7 @@ class Readers:
     def open(self) -> None:
         """Connect; the file exists."""
         self._here = reading(self._file)
-        self._pool = ThreadPool(0, READERS, "csms-store-read")
+        self._pool = ReadPool(0, READERS, "csms-store-read")
         self._pool.start()
 
     def close(self) -> None:
