@@ -80,7 +80,7 @@ class BillRows:
         """
 
         def unit(connection: sqlite3.Connection) -> builtins.list[Bill]:
-            billed, known = connection.execute(BILLED, (draft.transaction,)).fetchone() or (0, 0)
+            billed, known = connection.execute(BILLED, (draft.transaction,)).fetchone() or (0, revision)
             # Fewer events than were priced: a parked stop that has joined its start meanwhile.
             if billed >= revision or known < revision:
                 return []
