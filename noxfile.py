@@ -1,4 +1,4 @@
-"""What CI and contributors run, one session each: ``nox -s lint``, ``types``, ``tests``, ``wheel``, ``bench``; plain ``nox`` runs the first four."""
+"""What CI and contributors run, one session each (``nox -l`` lists them); plain ``nox`` runs those with a star."""
 
 from __future__ import annotations
 

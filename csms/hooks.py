@@ -111,13 +111,6 @@ class Hooks:
                 return Answer(value, implementation.plugin)
         return None
 
-    async def ask_plugin(self, plugin: str, hook: str, **question: Any) -> Any:
-        """What one plugin answers, by name; None when it has no opinion, fails, or does not exist."""
-        for implementation in self.chains.get(hook, ()):
-            if implementation.plugin == plugin and not implementation.breaker.open:
-                return await self._one(hook, implementation, question)
-        return None
-
     async def consult(self, plugin: str, hook: str, timeout_s: float, question: Mapping[str, Any]) -> Any:
         """What one plugin answers within so many seconds; raises PluginFailed where it cannot say, which counts as its fault."""
         found = next((one for one in self.chains.get(hook, ()) if one.plugin == plugin), None)

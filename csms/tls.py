@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -198,12 +197,3 @@ _FAULTS = (
 def _words(fault: Exception) -> str:
     reasons = fault.args[0] if fault.args and isinstance(fault.args[0], list) else []
     return "; ".join(str(one[-1]) for one in reasons) or "no reason given"
-
-
-def expiry(chain: Path) -> datetime:
-    """When the first certificate of a file expires, aware UTC; raises TlsFault."""
-    try:
-        certificate = crypto.load_certificate(crypto.FILETYPE_PEM, chain.read_bytes()).to_cryptography()
-    except (OSError, crypto.Error) as fault:
-        raise TlsFault(f"{chain}: {fault}") from None
-    return certificate.not_valid_after_utc.astimezone(UTC)

@@ -41,7 +41,7 @@ def house(folder: Path, now: datetime) -> House:
 def judged(house: House, token: str, purpose: Purpose = Purpose.AUTHORIZE) -> Any:
     """What the plugin answers to ``authorize``."""
     request = AuthorizationRequest(StationRef("CS1"), IdToken(token), house.now(), purpose)
-    asking = defer.ensureDeferred(house.hooks.ask_plugin("night", "authorize", request=request))
+    asking = defer.ensureDeferred(house.hooks.consult("night", "authorize", 5.0, {"request": request}))
     return asking.result
 
 

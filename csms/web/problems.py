@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from http import HTTPStatus
 from typing import Any
 
 CONTENT_TYPE = "application/problem+json"
@@ -147,9 +146,3 @@ class Refused(Exception):
         }
         optional = {"errors": self.errors or None, "ocpp": self.ocpp, "command": self.command}
         return document | {name: value for name, value in optional.items() if value is not None}
-
-
-def of_status(status: int, detail: str = "") -> dict[str, Any]:
-    """A problem document for an HTTP status that someone else chose (a plugin's resource)."""
-    phrase = HTTPStatus(status).phrase
-    return {"type": "about:blank", "title": phrase, "status": status, "detail": detail or phrase}

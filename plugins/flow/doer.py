@@ -32,7 +32,6 @@ from csms.api import (
     ResetWhen,
 )
 
-FINE = (CommandState.ACCEPTED, CommandState.EFFECTIVE, CommandState.QUEUED)
 REFUSALS = ("Rejected", "NotSupported", "Failed", "UnknownMessageId", "UnknownVendorId")
 OFFLINE = ("NotConnected", "Stopped")
 """Codes of commands that never left."""

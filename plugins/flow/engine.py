@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -30,7 +30,6 @@ from csms_plugins.flow.waits import Waits
 from csms.api import CommandClosed, Csms, StationConnected
 
 ACTIVE_TX = ("station", "active_tx")
-Bound = Sequence[tuple[str, Rule]]
 
 
 class Engine:

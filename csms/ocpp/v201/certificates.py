@@ -24,7 +24,6 @@ from csms.ocpp.errors import V201
 from csms.ocpp.v201.answers import decode_answer
 
 LONGEST_CHAIN, LONGEST_ROOT, LONGEST_OCSP, LONGEST_EXI = 10_000, 5_500, 5_500, 7_500
-LONGEST_REASON = 50
 
 
 def decode_hash(data: Mapping[str, Any]) -> CertificateHash:
