@@ -6,7 +6,7 @@ Knows the RPC peer and the dialect, not the socket (it is given ``write``), not 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from itertools import count
 from typing import Any, NamedTuple
@@ -35,11 +35,10 @@ MOST_WAITING = 1000
 class CommandFailed(Exception):
     """A command did not get an answer it could use: ``state`` is what the ledger says, ``code`` a word, the text a sentence."""
 
-    def __init__(self, state: CommandState, code: str, text: str, details: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, state: CommandState, code: str, text: str) -> None:
         super().__init__(text)
         self.state = state
         self.code = code
-        self.details = details or {}
 
 
 def not_connected(station: str) -> CommandFailed:
@@ -229,7 +228,7 @@ class Station:
             raise CommandFailed(CommandState.TIMED_OUT, "Timeout", text) from None
         if isinstance(answer, Failure):
             text = answer.description or f"station {self.id} refused {action}"
-            raise CommandFailed(CommandState.REJECTED, answer.code, text, answer.details)
+            raise CommandFailed(CommandState.REJECTED, answer.code, text)
         return answer.payload
 
     async def send(self, command: object, *, before: Before | None = None, most: int | None = None) -> CommandAnswer:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
 from twisted.internet import defer
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from csms.blocks.authorization import AuthorizationBlock
@@ -22,6 +22,7 @@ from csms.blocks.effects import Effect, effect_of
 from csms.blocks.profile_upgrade import ProfileUpgrade
 from csms.blocks.station_keys import StationKeys
 from csms.blocks.told_urls import ToldUrls
+from csms.blocks.watches import Watch, Watches
 from csms.hooks import Hooks
 from csms.model.authorization import AuthorizationRequest, AuthorizationStatus, Purpose
 from csms.model.availability import ChangeAvailability, TriggerMessage
@@ -55,17 +56,6 @@ CANCELED = "AcceptedCanceled"
 """A station's word that it takes a command, and gives up what it was doing for the one before."""
 
 
-@dataclass(slots=True)
-class Watch:
-    """An accepted command that waits for its effect."""
-
-    record: CommandRecord
-    command: object
-    effect: Effect
-    plan: ResetPlan | None
-    timer: IDelayedCall
-
-
 class Commands:
     """Sends commands and keeps their story."""
 
@@ -92,17 +82,14 @@ class Commands:
         self._urls = urls
         self._clock = clock
         self._now = now
-        self._watches: dict[int, Watch] = {}
+        self._watches = Watches(clock, self._no_effect, self.log)
         self._waiters: dict[int, list[defer.Deferred[CommandRecord]]] = {}
 
     # What callers use
 
     async def submit(self, station: str, command: object, *, origin: str) -> CommandRecord:
         """Write the order down and begin; the record is ``queued``, or already closed when the station is not connected."""
-        command = _numbered(command, self._now())
-        record = await self._store.commands.add(
-            station, type(command).__name__, _arguments(command), origin, self._now()
-        )
+        command, record = await self._written_down(station, command, origin)
         if self._switchboard.station(station) is None:
             return await self._fail(record, not_connected(station))
         self._clock.callLater(0, run_guarded, lambda: self._carry_out(record, command), self.log)
@@ -110,11 +97,14 @@ class Commands:
 
     async def send(self, station: str, command: object, *, origin: str) -> CommandRecord:
         """Order something and wait for the station's answer (not for the effect); never raises for a station's refusal."""
-        command = _numbered(command, self._now())
-        record = await self._store.commands.add(
-            station, type(command).__name__, _arguments(command), origin, self._now()
-        )
+        command, record = await self._written_down(station, command, origin)
         return await self._carry_out(record, command)
+
+    async def _written_down(self, station: str, command: object, origin: str) -> tuple[object, CommandRecord]:
+        command, now = _numbered(command, self._now()), self._now()
+        return command, await self._store.commands.add(
+            station, type(command).__name__, _arguments(command), origin, now
+        )
 
     async def call(self, station: str, action: str, payload: Payload, *, origin: str) -> CommandRecord:
         """Send a raw OCPP call, already checked against its schema; the answer's payload is in the record."""
@@ -144,22 +134,19 @@ class Commands:
                     text = "the CSMS stopped before the station answered"
                     await self._close(record, CommandState.UNCERTAIN, error_code="Stopped", error=text)
                 case _:
-                    self._watch_again(record)
+                    self._watches.add(Watch(record, None, Effect.of_record(record), None))
 
     def on_event(self, event: object) -> None:
         """News: may be the effect of a command that waits for it."""
-        if not self._watches:
-            return
-        for watch in list(self._watches.values()):
-            if watch.effect.seen(event):
+        for watch, why in self._watches.decided_by(event):
+            if why:
+                text = f"accepted, and then the station said {why}"
+                self._over(watch, CommandState.FAILED, error_code=why, error=text)
+            else:
                 self._over(watch, CommandState.EFFECTIVE)
-            elif why := watch.effect.failed(event):
-                self._over(
-                    watch, CommandState.FAILED, error_code=why, error=f"accepted, and then the station said {why}"
-                )
 
     def _over(self, watch: Watch, state: CommandState, **facts: Any) -> None:
-        self._unwatch(watch.record.id)
+        self._watches.end(watch)
         run_guarded(lambda: self._close(watch.record, state, **facts), self.log)
 
     # How a command goes
@@ -248,7 +235,7 @@ class Commands:
         if effect is None:
             return await self._close(record, CommandState.EFFECTIVE, **said)
         record = await self._store.commands.update(record.id, state=CommandState.ACCEPTED, **said)
-        self._watch(record, command, effect, plan)
+        self._watches.add(Watch(record, command, effect, plan))
         return record
 
     async def _failed(
@@ -267,11 +254,9 @@ class Commands:
         return record
 
     async def _fail(self, record: CommandRecord, failed: CommandFailed) -> CommandRecord:
-        details = {"details": dict(failed.details)} if failed.details else {}
-        return await self._close(record, failed.state, error_code=failed.code, error=str(failed), **details)
+        return await self._close(record, failed.state, error_code=failed.code, error=str(failed))
 
     async def _close(self, record: CommandRecord, state: CommandState, **facts: Any) -> CommandRecord:
-        facts.pop("details", None)
         closed = await self._store.commands.update(record.id, state=state, closed_at=self._now(), **facts)
         for waiter in self._waiters.pop(record.id, []):
             waiter.callback(closed)
@@ -280,49 +265,22 @@ class Commands:
 
     def _supersede(self, record: CommandRecord) -> None:
         """The station gave up what it was doing for an earlier command of this kind."""
-        for watch in list(self._watches.values()):
-            if (watch.record.station, watch.record.name) == (record.station, record.name):
-                text = f"the station gave it up for command {record.id}"
-                self._over(watch, CommandState.FAILED, error_code=CANCELED, error=text)
+        for watch in self._watches.like(record):
+            text = f"the station gave it up for command {record.id}"
+            self._over(watch, CommandState.FAILED, error_code=CANCELED, error=text)
 
-    # Effects
-
-    def _watch(self, record: CommandRecord, command: object, effect: Effect, plan: ResetPlan | None) -> None:
-        wait_s = plan.escalate_after_s if plan else effect.timeout_s
-        timer = self._clock.callLater(wait_s, run_guarded, lambda: self._no_effect(record.id), self.log)
-        self._watches[record.id] = Watch(record, command, effect, plan, timer)
-
-    def _watch_again(self, record: CommandRecord) -> None:
-        effect = Effect.of_record(record)
-        self._watch(record, None, effect, None)
-
-    def _unwatch(self, id: int) -> Watch | None:
-        watch = self._watches.pop(id, None)
-        if watch is not None and watch.timer.active():
-            watch.timer.cancel()
-        return watch
-
-    async def _no_effect(self, id: int) -> None:
+    async def _no_effect(self, watch: Watch) -> None:
         """The time is over: wait on while the station charges, escalate where the reset policy says so, else say that nothing happened."""
-        watch = self._unwatch(id)
-        if watch is None:
+        record, plan, reset = watch.record, watch.plan, watch.command
+        if isinstance(reset, Reset) and await self._store.transactions.active(station=record.station):
+            self._watches.add(watch)
             return
-        record, plan = watch.record, watch.plan
-        busy = isinstance(watch.command, Reset) and await self._store.transactions.active(station=record.station)
-        if busy:
-            self._watch(record, watch.command, watch.effect, plan)
-            return
-        text = (
-            f"accepted, but nothing happened within {(plan.escalate_after_s if plan else watch.effect.timeout_s):g} s"
-        )
+        text = f"accepted, but nothing happened within {watch.wait_s:g} s"
         await self._close(record, CommandState.FAILED, error_code="NoEffect", error=text)
-        if isinstance(watch.command, Reset) and plan is not None and plan.escalate is not None:
-            if watch.command.when is plan.escalate:
-                return
-            self.log.warn(
-                "{station} did not reset: escalating to {when}", station=record.station, when=plan.escalate.value
-            )
-            await self.send(record.station, replace(watch.command, when=plan.escalate), origin=f"command {record.id}")
+        if not isinstance(reset, Reset) or plan is None or plan.escalate is None or plan.escalate is reset.when:
+            return
+        self.log.warn("{station} did not reset: escalating to {when}", station=record.station, when=plan.escalate.value)
+        await self.send(record.station, replace(reset, when=plan.escalate), origin=f"command {record.id}")
 
     def _ref(self, station: str) -> StationRef:
         connected = self._switchboard.station(station)

@@ -10,7 +10,7 @@ from csms.model.availability import ConnectorRecord, ConnectorStatus
 from csms.model.provisioning import Variable
 from csms.model.station import Admission
 from csms.redaction import HIDDEN, is_secret
-from csms.web.rooms import StoredAlert
+from csms.web.store_rooms import StoredAlert
 from csms.web.views import facts
 
 

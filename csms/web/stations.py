@@ -16,9 +16,10 @@ from csms.redaction import HIDDEN, is_secret, redacted_frame
 from csms.web.bodies import station_body, station_id_fault
 from csms.web.paging import page
 from csms.web.problems import Kind, QueryMistake, Refused
-from csms.web.rooms import LoggedMessage, Rooms
+from csms.web.rooms import Rooms
 from csms.web.routes import LIMIT, Answered, Asked, Gives, Param, Route
 from csms.web.station_views import MessageView, ProvisionedStation, StationDetail, StationView, tree
+from csms.web.store_rooms import LoggedMessage
 from csms.web.views import Page, facts
 
 MAX_FRAMES = 4 * 2**20

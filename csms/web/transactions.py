@@ -14,8 +14,9 @@ from csms.model.transactions import Transaction
 from csms.web.commands import is_number
 from csms.web.paging import page
 from csms.web.problems import Kind, Refused
-from csms.web.rooms import Rooms, StoredEvent
+from csms.web.rooms import Rooms
 from csms.web.routes import AFTER_ID, LIMIT, Answered, Asked, Gives, Param, Route
+from csms.web.store_rooms import StoredEvent
 from csms.web.transaction_views import EventView, TransactionDetail, TransactionView, bill_view, meter_value_view
 from csms.web.views import Page, facts
 

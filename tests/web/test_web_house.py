@@ -17,7 +17,7 @@ from twisted.web.server import NOT_DONE_YET
 from csms.config import Problem, SiteFileError
 from csms.model.monitoring import EventData
 from csms.model.provisioning import Variable
-from csms.web import Metrics, rooms
+from csms.web import Metrics, rooms, store_rooms
 from csms.web.metrics import MAX_LABELS
 
 
@@ -269,20 +269,20 @@ def _methods(kind: type) -> dict[str, list[tuple[str, Any, Any]]]:
 def test_fakes_are_what_the_api_asks_for(house: FakeHouse) -> None:
     store = house.store
     pairs = [
-        (rooms.StationRows, store.stations),
-        (rooms.ConnectorRows, store.availability),
-        (rooms.TokenRows, store.tokens),
-        (rooms.TransactionRows, store.transactions),
-        (rooms.BillRows, store.bills),
-        (rooms.DeliveryRows, store.deliveries),
+        (store_rooms.StationRows, store.stations),
+        (store_rooms.ConnectorRows, store.availability),
+        (store_rooms.TokenRows, store.tokens),
+        (store_rooms.TransactionRows, store.transactions),
+        (store_rooms.BillRows, store.bills),
+        (store_rooms.DeliveryRows, store.deliveries),
         (rooms.BillsRoom, house.decisions),
         (rooms.DeliveriesRoom, house.decisions),
-        (rooms.CommandRows, store.commands),
-        (rooms.UploadRows, store.uploads),
+        (store_rooms.CommandRows, store.commands),
+        (store_rooms.UploadRows, store.uploads),
         (rooms.UploadsRoom, store.uploads),
-        (rooms.MessageRows, store.messages),
-        (rooms.AlertRows, store.alerts),
-        (rooms.VariableRows, store.variables),
+        (store_rooms.MessageRows, store.messages),
+        (store_rooms.AlertRows, store.alerts),
+        (store_rooms.VariableRows, store.variables),
         (rooms.ProvisioningRoom, house.provisioning),
         (rooms.CommandsRoom, house.commands),
         (rooms.SwitchboardRoom, house.switchboard),
