@@ -31,23 +31,36 @@ class Breaker:
     total: int = 0
     last_fault: str = ""
     opened_until: float = 0.0
+    trying: bool = False
 
     @property
     def open(self) -> bool:
         """Whether the plugin is passed over at the moment."""
         return self.faults >= self.limit and self.clock.seconds() < self.opened_until
 
+    def lets_through(self) -> bool:
+        """Whether the plugin may be called now; after the pause one call is let through to try, and the others wait for what becomes of it."""
+        if self.faults < self.limit:
+            return True
+        now = self.clock.seconds()
+        if now < self.opened_until:
+            return False
+        self.opened_until, self.trying = now + self.pause_s, True
+        return True
+
     def good(self) -> None:
         """A call went well: the row of faults ends."""
-        self.faults = 0
+        self.faults, self.trying = 0, False
 
-    def bad(self, what: str) -> None:
-        """A call went wrong; after the pause one call is let through to try."""
+    def bad(self, what: str) -> bool:
+        """A call went wrong; False where that is no news, because the plugin is passed over already."""
+        news = self.faults < self.limit or self.trying
         self.faults += 1
         self.total += 1
         self.last_fault = what
-        if self.faults >= self.limit:
-            self.opened_until = self.clock.seconds() + self.pause_s
+        if self.faults >= self.limit and news:
+            self.opened_until, self.trying = self.clock.seconds() + self.pause_s, False
+        return news
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +101,8 @@ class Hooks:
     on_fault: OnFault = _unheard
     log: Logger = field(default_factory=lambda: Logger(namespace="csms.hooks"))
     chains: Mapping[str, tuple[Implementation, ...]] = field(default_factory=dict)
+    answers: Mapping[str, type] = field(default_factory=dict)
+    """What each hook has to be answered with; a plugin that answers with something else has failed."""
     witness: Callable[[object], None] | None = None
     """Sees every piece of news before the plugins do: a test kit, an event stream."""
     _listeners: dict[type, tuple[Implementation, ...]] = field(default_factory=dict)
@@ -104,7 +119,7 @@ class Hooks:
     async def ask(self, hook: str, **question: Any) -> Answer[Any] | None:
         """The first answer that is not None, or None; faults and deadlines pass the question on to the next plugin."""
         for implementation in self.chains.get(hook, ()):
-            if implementation.breaker.open:
+            if not implementation.breaker.lets_through():
                 continue
             value = await self._one(hook, implementation, question)
             if value is not None:
@@ -114,12 +129,13 @@ class Hooks:
     async def consult(self, plugin: str, hook: str, timeout_s: float, question: Mapping[str, Any]) -> Any:
         """What one plugin answers within so many seconds; raises PluginFailed where it cannot say, which counts as its fault."""
         found = next((one for one in self.chains.get(hook, ()) if one.plugin == plugin), None)
-        if found is None or found.breaker.open:
+        if found is None or not found.breaker.lets_through():
             raise PluginFailed(f"{plugin} is {'passed over' if found else 'not there'}")
         try:
             value = found.call(**{name: question[name] for name in found.accepts})
             if inspect.isawaitable(value):
                 value = await self._within(value, timeout_s)
+            self._check(hook, value)
         except Exception as fault:
             self._fault(hook, found, fault, timeout_s)
             raise PluginFailed(f"{plugin}: {_told(fault, timeout_s)}") from None
@@ -140,7 +156,7 @@ class Hooks:
         if self.witness is not None:
             self.witness(event)
         for implementation in self._listening(type(event)):
-            if not implementation.breaker.open:
+            if implementation.breaker.lets_through():
                 self._tell_one(implementation, event)
 
     def listens(self, kind: type) -> bool:
@@ -160,11 +176,17 @@ class Hooks:
             value = implementation.call(**{name: question[name] for name in implementation.accepts})
             if inspect.isawaitable(value):
                 value = await self._within(value)
+            self._check(hook, value)
         except Exception as fault:
             self._fault(hook, implementation, fault)
             return None
         implementation.breaker.good()
         return value
+
+    def _check(self, hook: str, value: object) -> None:
+        wanted = self.answers.get(hook)
+        if value is not None and wanted is not None and not isinstance(value, wanted):
+            raise TypeError(f"it answered with {type(value).__name__}, not with {wanted.__name__}")
 
     def _tell_one(self, implementation: Implementation, event: object) -> None:
         try:
@@ -189,16 +211,17 @@ class Hooks:
         self, hook: str, implementation: Implementation, fault: BaseException, timeout_s: float | None = None
     ) -> None:
         what = _told(fault, self.timeout_s if timeout_s is None else timeout_s)
-        was_open = implementation.breaker.open
-        implementation.breaker.bad(what)
-        self.log.error("plugin {plugin} failed in {hook}: {what}", plugin=implementation.plugin, hook=hook, what=what)
-        if implementation.breaker.open and not was_open:
+        if implementation.breaker.bad(what):
             self.log.error(
-                "plugin {plugin} is passed over for {pause:g} s after {faults} faults in a row",
-                plugin=implementation.plugin,
-                pause=implementation.breaker.pause_s,
-                faults=implementation.breaker.faults,
+                "plugin {plugin} failed in {hook}: {what}", plugin=implementation.plugin, hook=hook, what=what
             )
+            if implementation.breaker.open:
+                self.log.error(
+                    "plugin {plugin} is passed over for {pause:g} s after {faults} faults in a row",
+                    plugin=implementation.plugin,
+                    pause=implementation.breaker.pause_s,
+                    faults=implementation.breaker.faults,
+                )
         self.on_fault(implementation.plugin, hook, what)
 
 

@@ -56,25 +56,27 @@ Maybe: TypeAlias = Union[T, Awaitable[Union[T, None]], None]  # noqa: UP007 - a 
 hookspec = pluggy.HookspecMarker("csms")
 hookimpl = pluggy.HookimplMarker("csms")
 
-DECISIONS = (
-    "admit_station",
-    "decide_boot",
-    "authorize",
-    "plan_reset",
-    "plan_status_check",
-    "plan_retry",
-    "choose_tariff",
-    "price",
-    "verify_readings",
-    "deliver_bill",
-    "explain_transaction",
-    "answer_call",
-    "sign_certificate",
-    "check_contract",
-    "certificate_status",
-    "ev_certificate",
-    "answer_question",
-)
+ANSWERS: Mapping[str, type] = {
+    "admit_station": AdmitDecision,
+    "decide_boot": BootDecision,
+    "authorize": Authorization,
+    "plan_reset": ResetPlan,
+    "plan_status_check": StatusCheckPlan,
+    "plan_retry": RetryPlan,
+    "choose_tariff": TariffChoice,
+    "price": Price,
+    "verify_readings": ReadingVerdicts,
+    "deliver_bill": BillDelivered,
+    "explain_transaction": StoryNotes,
+    "answer_call": Mapping,
+    "sign_certificate": SignedCertificate,
+    "check_contract": ContractCheck,
+    "certificate_status": CertificateStatusAnswer,
+    "ev_certificate": EvCertificateAnswer,
+    "answer_question": Mapping,
+}
+"""What each decision is answered with; anything else is a fault of the plugin."""
+DECISIONS = tuple(ANSWERS)
 NEWS = ("on_event",)
 REGISTRATIONS = (
     "register_actions",

@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet import defer, task
 from twisted.logger import Logger
 
-from csms import policies
+from csms import hookspecs, policies
 from csms.blocks.authorization import AuthorizationBlock
 from csms.blocks.availability import Availability
 from csms.blocks.bookkeeping import Bookkeeping
@@ -82,7 +82,9 @@ class House:
         self.now = now
         self.metrics = Metrics()
         self._sites = SiteMap(site)
-        self.hooks = Hooks(reactor, site.plugins.timeout.total_seconds(), self.metrics.plugin_fault)
+        self.hooks = Hooks(
+            reactor, site.plugins.timeout.total_seconds(), self.metrics.plugin_fault, answers=hookspecs.ANSWERS
+        )
         self.store = store or Store(site.database_file, reactor, committed=self.metrics.commit)
         self.switchboard = Switchboard(self.store, now)
         self.notifications = Notifications(self.store, reactor, now, self.tell, self.metrics.notification, site.site.id)

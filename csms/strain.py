@@ -1,7 +1,7 @@
 """Stops taking new connections before the process runs out of file descriptors or memory, and goes on when there is room again.
 
 Whoever is connected is served on; whoever is not waits in the kernel's queue and is let in later. Without this the last descriptor goes to a socket,
-and the database and the plugins' files are what fails.
+and the database and the plugins' files are what fails. The operator's door stays open: who else could look, and help.
 """
 
 from __future__ import annotations
@@ -48,14 +48,17 @@ class Strain:
         self._limit = limit or descriptor_limit
         self._memory = memory or resident_bytes
         self._doors: list[Door] = []
+        self._operators: list[Door] = []
+        self._all_held = False
         self._looks = LoopingCall(self.look)
         self._looks.clock = clock
         self.why = ""
         """Why no new connections are taken at the moment; empty when they are."""
 
-    def start(self, doors: Iterable[Any]) -> None:
-        """Begin to watch, for these listening ports."""
+    def start(self, doors: Iterable[Any], operators: Iterable[Any] = ()) -> None:
+        """Begin to watch, for these listening ports; those of ``operators`` are held only when half of what is kept for files is gone, too."""
         self._doors = [door for door in doors if hasattr(door, "stopReading")]
+        self._operators = [door for door in operators if hasattr(door, "stopReading")]
         self._looks.start(LOOK_S, now=False)
 
     def stop(self) -> None:
@@ -65,24 +68,23 @@ class Strain:
 
     def look(self) -> None:
         """Close or open the doors as things are now."""
-        why = self._short_of()
+        limit, used = self._limit(), self._descriptors()
+        why = self._short_of(limit, used)
         if bool(why) is not bool(self.why):
-            for door in self._doors:
-                if why:
-                    door.stopReading()
-                else:
-                    door.startReading()
+            _hold(self._doors, bool(why))
             if why:
                 self.log.warn("no new connections are taken: {why}", why=why)
             else:
                 self.log.info("new connections are taken again")
         self.why = why
+        all_held = used >= limit - kept(limit) // 2
+        if all_held is not self._all_held:
+            _hold(self._operators, all_held)
+        self._all_held = all_held
 
-    def _short_of(self) -> str:
-        limit, used = self._limit(), self._descriptors()
-        kept = min(max(limit // 8, LEAST_KEPT), MOST_KEPT)
+    def _short_of(self, limit: int, used: int) -> str:
         # Once closed, the doors open again with some room, so that they do not flap.
-        if used >= limit - (kept * 2 if self.why else kept):
+        if used >= limit - kept(limit) * (2 if self.why else 1):
             return f"{used} of {limit} file descriptors are in use"
         if not self._max_memory:
             return ""
@@ -90,6 +92,19 @@ class Strain:
         if memory > self._max_memory * (0.95 if self.why else 1.0):
             return f"{memory >> 20} MiB of memory are in use, {self._max_memory >> 20} are allowed"
         return ""
+
+
+def kept(limit: int) -> int:
+    """How many of so many descriptors are kept for files."""
+    return min(max(limit // 8, LEAST_KEPT), MOST_KEPT)
+
+
+def _hold(doors: Iterable[Door], held: bool) -> None:
+    for door in doors:
+        if held:
+            door.stopReading()
+        else:
+            door.startReading()
 
 
 def lowest_free() -> int:

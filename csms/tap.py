@@ -115,7 +115,7 @@ class CsmsService(Service):
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
-        self._strain.start(self._ports)
+        self._strain.start(self._ports[:-1], self._ports[-1:])
         if self._watchdog is not None:
             self._watchdog.start()
         self._announce()

@@ -7,6 +7,7 @@ from typing import Any
 
 from twisted.internet import defer
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 
 from csms.hooks import Answer, Breaker, Hooks, Implementation
 
@@ -110,3 +111,51 @@ def test_a_plugin_hears_only_the_kinds_it_wants() -> None:
     hooks.tell(7)
     assert heard == [7]
     assert (hooks.listens(int), hooks.listens(str)) == (True, False)
+
+
+def test_an_answer_of_another_kind_is_a_fault_and_the_next_plugin_is_asked() -> None:
+    clock = Clock()
+    hooks = Hooks(clock, answers={"authorize": str})
+    liar = one(clock, "liar", lambda question: 7)
+    hooks.resolve({"authorize": [liar, one(clock, "b", lambda question: "yes")]})
+    assert asked(hooks).result == Answer("yes", "b")
+    assert liar.breaker.last_fault == "TypeError: it answered with int, not with str"
+
+
+def test_after_the_pause_one_call_tries_and_the_others_wait() -> None:
+    clock = Clock()
+    hooks = Hooks(clock)
+    calls: list[defer.Deferred[str]] = []
+
+    async def slow(question: str) -> str:
+        calls.append(defer.Deferred())
+        return await calls[-1]
+
+    plugin = one(clock, "a", slow)
+    hooks.resolve({"authorize": [plugin]})
+    for _ in range(plugin.breaker.limit):
+        asked(hooks)
+        calls[-1].errback(ValueError("no"))
+    began = len(calls)
+    asked(hooks)
+    assert len(calls) == began
+    clock.advance(plugin.breaker.pause_s)
+    first, second = asked(hooks), asked(hooks)
+    assert (len(calls), second.result) == (began + 1, None)
+    calls[-1].callback("yes")
+    assert first.result == Answer("yes", "a")
+    asked(hooks)
+    assert len(calls) == began + 2
+
+
+def test_calls_that_began_before_a_plugin_was_passed_over_fail_in_silence() -> None:
+    clock = Clock()
+    hooks = Hooks(clock, timeout_s=1.0)
+    plugin = one(clock, "a", lambda question: defer.Deferred())
+    hooks.resolve({"authorize": [plugin]})
+    with capturedLogs() as lines:
+        for _ in range(50):
+            asked(hooks)
+        clock.advance(1.0)
+    assert plugin.breaker.total == 50
+    assert len(lines) == plugin.breaker.limit + 1

@@ -69,7 +69,7 @@ MAY: dict[str, str] = {
     "csms.hooks": "csms.facade",
     "csms.hookspecs": "csms.model csms.registries",
     # Builds and joins: the one place that knows every piece, and which reactor it is given.
-    "csms.house": "csms.blocks csms.config csms.connection csms.dialects csms.facade csms.facades csms.gate csms.hooks csms.model "
+    "csms.house": "csms.blocks csms.config csms.connection csms.dialects csms.facade csms.facades csms.gate csms.hooks csms.hookspecs csms.model "
     "csms.ocpp csms.plugins csms.policies csms.redaction csms.registries csms.site_changes csms.site_map csms.store csms.switchboard "
     "csms.web",
     "csms.ledger": "csms.model",

@@ -62,6 +62,19 @@ def test_doors_close_when_memory_is_short() -> None:
     strain.stop()
 
 
+def test_the_operators_door_is_open_for_longer() -> None:
+    clock, door, operators, process = Clock(), FakeDoor(), FakeDoor(), FakeProcess()
+    strain = process.strain(clock, max_memory=100 << 20)
+    strain.start([door], [operators])
+    seen = []
+    for process.used, mib in ((100, 50), (100, 101), (959, 50), (960, 50), (1024, 50), (959, 50)):
+        process.memory = mib << 20
+        clock.advance(LOOK_S)
+        seen.append((door.open, operators.open))
+    assert seen == [(True, True), (False, True), (False, True), (False, False), (False, False), (False, True)]
+    strain.stop()
+
+
 def test_the_lowest_free_descriptor_tells_how_many_are_used() -> None:
     before = lowest_free()
     opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(20)]

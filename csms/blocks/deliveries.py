@@ -42,6 +42,11 @@ class DeliveryRules:
     most_s: float = 3600.0
     attempts: int = 20
 
+    @property
+    def longest(self) -> timedelta:
+        """No pause is longer."""
+        return timedelta(seconds=max(self.most_s, self.retry_s))
+
     def pause_s(self, attempts: int) -> float:
         """How long to wait after so many attempts."""
         return min(self.most_s, self.retry_s * 2.0 ** min(attempts - 1, 40))
@@ -96,7 +101,7 @@ class Deliveries:
 
     async def _serve(self, plugin: str) -> None:
         try:
-            while due := await self._store.deliveries.due(plugin, self._now()):
+            while due := await self._store.deliveries.due(plugin, self._now(), self._rules.longest):
                 self._again.discard(plugin)
                 for record, bill in due:
                     await self._deliver(record, bill)

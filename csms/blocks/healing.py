@@ -50,10 +50,15 @@ class HealingPolicy:
     ask_again: timedelta
     tries: int
 
+    @property
+    def longest(self) -> timedelta:
+        """No question waits longer for its turn."""
+        return max(LONGEST_WAIT, self.ask_again, self.ask_after)
+
     def wait(self, tries: int) -> timedelta:
         """Until the next question: twice as long each time, at most LONGEST_WAIT."""
         doubled: timedelta = self.ask_again * 2 ** min(tries, 20)
-        return min(doubled, max(LONGEST_WAIT, self.ask_again))
+        return min(doubled, self.longest)
 
 
 class Healer:
@@ -126,7 +131,7 @@ class Healer:
                 await self._open(transaction, cause, self._policy.ask_after)
             for transaction in await self._store.healing.silent(self._now() - self._policy.silence, BATCH):
                 await self._open(transaction, SILENCE, timedelta(0))
-            for healing in await self._store.healing.due(self._now(), BATCH):
+            for healing in await self._store.healing.due(self._now(), BATCH, self._policy.longest):
                 await self._turn(healing)
         finally:
             self._sweeping = False

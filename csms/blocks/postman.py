@@ -22,6 +22,8 @@ from csms.store import Store, StoreFault
 
 STORE_PAUSE_S = 5.0
 GOODBYE_S = 3.0
+FAR_S = 86_400.0
+"""Nothing waits longer than this, or than its channel's longest pause: a time further off was set by a wall clock that has been put right since."""
 Count = Callable[[str, str], None]
 
 
@@ -83,6 +85,8 @@ class Postman:
                     continue
                 return None
             seconds = (head.due - self._now()).total_seconds()
+            if seconds > max(FAR_S, self.opened.settings.retry_at_most.total_seconds()):
+                seconds = 0.0
             if seconds > 0 and not self._rung:
                 return seconds
             if seconds <= 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from peewee import SQL, fn
@@ -14,7 +14,7 @@ from csms.store.bill_tables import Bill as BillRow
 from csms.store.bill_tables import BillDelivery as Row
 from csms.store.columns import micros, moment
 from csms.store.connections import Readers
-from csms.store.statements import Q, compiled
+from csms.store.statements import Q, compiled, turn
 from csms.store.writer import Writer
 
 RECORD = (Row.bill, Row.plugin, Row.state, Row.attempts, Row.next_at, Row.error, Row.reference)
@@ -33,7 +33,7 @@ BEFORE = (
 DUE = compiled(
     Row.select(*RECORD, *FIELDS)
     .join(BillRow, on=(Row.bill == BillRow.id))
-    .where(Row.plugin == Q, Row.state == WAITING, Row.next_at <= Q, ~fn.EXISTS(BEFORE))
+    .where(Row.plugin == Q, Row.state == WAITING, turn(Row.next_at), ~fn.EXISTS(BEFORE))
     .order_by(Row.id)
     .limit(Q)
 )
@@ -53,9 +53,12 @@ class DeliveryRows:
         self._readers = readers
         self._writer = writer
 
-    async def due(self, plugin: str, at: datetime, limit: int = 20) -> builtins.list[tuple[DeliveryRecord, Bill]]:
-        """What one backend should be given now, the oldest first; a bill waits for earlier ones of its transaction."""
-        values = (plugin, micros(at), limit)
+    async def due(
+        self, plugin: str, at: datetime, longest: timedelta, limit: int = 20
+    ) -> builtins.list[tuple[DeliveryRecord, Bill]]:
+        """What one backend should be given now, the oldest first; a bill waits for earlier ones of its transaction, and none for longer than
+        ``longest``."""
+        values = (plugin, micros(at), micros(at + longest), limit)
         return await self._readers.found(DUE, values, lambda row: (_record(row), bill_of(row[len(RECORD) :])))
 
     async def change(self, record: DeliveryRecord) -> None:

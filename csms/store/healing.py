@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from peewee import JOIN
@@ -14,7 +14,7 @@ from csms.store.columns import micros, moment, moment_or_none
 from csms.store.connections import Readers, WritingConnection
 from csms.store.neighbours import DUE_AGAIN
 from csms.store.state import FOUND, GET, Kept
-from csms.store.statements import ONE, Q, compiled, insertion
+from csms.store.statements import ONE, Q, compiled, insertion, turn
 from csms.store.tables import ACTIVE, OPEN, WANTING
 from csms.store.tables import Healing as Row
 from csms.store.tables import Transaction as TransactionRow
@@ -42,7 +42,7 @@ WANTING_UNASKED = compiled(UNASKED.where(WANTING).order_by(TransactionRow.id).li
 SILENT = UNASKED.where(ACTIVE, TransactionRow.heard_at <= Q).order_by(TransactionRow.id)
 SILENT_UNASKED = compiled(SILENT.limit(Q))
 SILENT_OF_STATION = compiled(SILENT.where(TransactionRow.station == Q).limit(Q))
-DUE = compiled(ALL.where(OPEN, Row.next_at <= Q).order_by(Row.next_at, Row.id).limit(Q))
+DUE = compiled(ALL.where(OPEN, turn(Row.next_at)).order_by(Row.next_at, Row.id).limit(Q))
 OF_TRANSACTION = compiled(ALL.where(Row.transaction == Q).order_by(Row.id))
 ASKED = compiled(Row.update({Row.tries: Row.tries + ONE, Row.asked_at: Q, Row.next_at: Q}).where(OPEN, Row.id == Q))
 ANSWERED = compiled(Row.update({Row.empty: Q}).where(OPEN, Row.id == Q))
@@ -107,9 +107,9 @@ class HealingRows:
         row = (transaction.id, transaction.station, cause, missing, *times, "", "")
         return await self._writer.submit(lambda connection: connection.execute(NEW, row).rowcount == 1)
 
-    async def due(self, now: datetime, limit: int) -> builtins.list[Healing]:
-        """Those whose turn has come, the longest waiting first."""
-        return await self._readers.found(DUE, (micros(now), limit), _healing)
+    async def due(self, now: datetime, limit: int, longest: timedelta) -> builtins.list[Healing]:
+        """Those whose turn has come, the longest waiting first; nothing waits for longer than ``longest``."""
+        return await self._readers.found(DUE, (micros(now), micros(now + longest), limit), _healing)
 
     async def of(self, transaction: int) -> builtins.list[Healing]:
         """All of a transaction, the oldest first."""

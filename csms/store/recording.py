@@ -223,6 +223,7 @@ def _absorbed(connection: WritingConnection, kept: Kept, arrival: Arrival) -> Re
         connection.execute(ADD, (text, heard, kept.id, kept.revision))
         _remember(connection, (arrival.station, event.transaction), now, evidence)
         return Recorded(True, now, wants=lacks)
+    connection.transactions.pop((arrival.station, event.transaction), None)
     if evidence.get("token") != before.get("token"):
         now = now._replace(**_deciding(arrival.decision))
     if kept.gave_up and _expects_again(kept, before, evidence):

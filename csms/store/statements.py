@@ -36,6 +36,12 @@ def compiled(query: Any) -> str:
     return str(sql)
 
 
+def turn(due: Any) -> Any:
+    """Whether the turn of a row has come: given now, and the latest time for which anything can wait. What is due after that was written while the
+    wall clock was wrong, and waits no more."""
+    return (due <= Q) | (due > Q)
+
+
 def insertion(table: type[Row], *, without: tuple[str, ...] = ()) -> Any:
     """An insert of a whole row, its values given in the order of the model's fields; ``without`` names those SQLite makes."""
     fields = [field for field in table._meta.sorted_fields if field.name not in without]

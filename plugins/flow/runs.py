@@ -49,6 +49,7 @@ class Runs:
         self._outbox = outbox
         self._active: dict[Place, list[Run]] = {}
         self._queued: dict[Place, deque[Run]] = {}
+        self._stopped = False
         self._counts: dict[str, int] = {}
         self._number = 0
         self._written: set[str] = set()
@@ -130,6 +131,7 @@ class Runs:
 
     def stop(self) -> None:
         """The server stops: runs end where they are, and go on after the next start."""
+        self._stopped = True
         self._queued.clear()
         self._waits.stop(list(self.all()), STOPPING)
 
@@ -176,7 +178,7 @@ class Runs:
         self.causes[run.id] = (*run.causes, run.rule.id)
         if len(self.causes) > MOST_REMEMBERED:
             self.causes.popitem(last=False)
-        self._csms.later(0, lambda: self._drive(run))
+        self._csms.later(0, lambda: None if self._stopped else self._drive(run))
 
     async def _drive(self, run: Run) -> None:
         outcome, why, kind = "ran", "", ""
@@ -190,9 +192,16 @@ class Runs:
             outcome, kind = "failed", failed.kind
             why = f"{_verb(run)}: {failed}"
         except Exception as fault:
+            if self._stopped:
+                return
             outcome, kind, why = "failed", "error", f"{_verb(run)}: {type(fault).__name__}"
             self._csms.log.failure("rule {rule} failed", rule=run.rule.id)
-        await self._end(run, outcome, why, kind)
+        try:
+            await self._end(run, outcome, why, kind)
+        except Exception:
+            # After a stop the database may be closed: as far as it was written the run goes on after the next start.
+            if not self._stopped:
+                raise
 
     async def _end(self, run: Run, outcome: str, why: str, kind: str) -> None:
         rule, place = run.rule, (run.rule.id, run.key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,20 @@ async def test_a_failed_try_is_made_again_under_the_same_id_after_a_growing_paus
     assert counts == [1, 1, 2, 2, 3]
     assert len({one.id for one in pager(csms).got}) == 1
     assert [(row.state, row.tries) for row in await rows(csms)] == [(NotificationState.DELIVERED, 3)]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_try_that_was_planned_by_a_clock_far_ahead_is_made_now(make: Make, site: str) -> None:
+    csms = await make(site)
+    pager(csms).fail = [RuntimeError("no line")]
+    await csms.house.notifications.notify("ops", "hello")
+    await csms.settle(lambda: pager(csms).got)
+    await csms.settle()
+    (row,) = await rows(csms)
+    await csms.house.store.notifications.later(row.id, csms.house.now() + timedelta(days=400), "no line")
+    await csms.advance(10)
+    assert len(pager(csms).got) == 2
+    assert [row.state for row in await rows(csms)] == [NotificationState.DELIVERED]
 
 
 @pytest_twisted.ensureDeferred

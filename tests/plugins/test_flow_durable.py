@@ -57,6 +57,21 @@ def test_a_wait_goes_on_after_a_restart_and_an_overdue_one_at_once(tmp_path: Pat
     assert "the server was started again" in late.rule("a")["traces"][-1]["steps"]
 
 
+@pytest.mark.parametrize("step", ['raise = "a.b"', 'log = "done"'])
+def test_what_comes_while_the_server_stops_begins_nothing_and_is_no_fault(tmp_path: Path, step: str) -> None:
+    house = begun(tmp_path, rule(do=step))
+
+    async def closed(texts: Mapping[str, str | None]) -> None:
+        raise OSError("the database is closed")
+
+    house.news(FAULTED)
+    said = len(house.fake.logged)
+    result(house.plugin.stop())
+    house.fake.on_keep = closed
+    house.news(replace(FAULTED, evse=2), 5)
+    assert house.fake.logged[said:] == []
+
+
 def test_tries_and_pauses_are_counted_over_a_restart(tmp_path: Path) -> None:
     retry = 'retry = { tries = 3, every = "60s", jitter = 0, backoff = 2 }'
     house = begun(tmp_path, rule(do=f'reset = "choose"\n{retry}'))

@@ -25,6 +25,7 @@ from csms.model.transactions import EventType, TransactionEvent
 from csms.store import Issuing, Store, StoreFault, verify
 
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 A = Issuing("A", "C", ("books",), T0)
 PROVISIONAL, QUARANTINED, FINAL = BillStatus.PROVISIONAL, BillStatus.QUARANTINED, BillStatus.FINAL
 
@@ -186,20 +187,28 @@ async def test_a_bill_changed_by_hand_is_not_changed_by_an_event(store: Store) -
 async def test_issued_bills_are_in_the_outbox_in_order_and_once(store: Store) -> None:
     id, other = await charge(store, "1", 4), await charge(store, "2")
     await store.bills.settle(draft(id, "1", PROVISIONAL), 2, A)
-    assert await store.deliveries.due("books", T0) == []
+    assert await store.deliveries.due("books", T0, HOUR) == []
     (first,) = await store.bills.settle(draft(id, "4"), 3, A)
     await store.bills.settle(draft(id, "5"), 4, A)
     await store.bills.settle(draft(other), 2, A)
-    due = await store.deliveries.due("books", T0)
+    due = await store.deliveries.due("books", T0, HOUR)
     assert [bill.number for _, bill in due] == ["A-000001", "A-000003"], "a credit note waits for its bill"
-    assert await store.deliveries.due("other", T0) == []
+    assert await store.deliveries.due("other", T0, HOUR) == []
     record = replace(due[0][0], state=DeliveryState.DELIVERED, attempts=1, reference="77")
     await store.deliveries.change(record)
     assert await store.deliveries.list(first.id) == [record]
-    assert [bill.number for _, bill in await store.deliveries.due("books", T0)] == ["C-000001", "A-000003"]
+    assert [bill.number for _, bill in await store.deliveries.due("books", T0, HOUR)] == ["C-000001", "A-000003"]
     dead = replace(due[1][0], state=DeliveryState.DEAD, attempts=9, error="no")
     await store.deliveries.change(dead)
-    assert [bill.number for _, bill in await store.deliveries.due("books", T0)] == ["C-000001"]
+    assert [bill.number for _, bill in await store.deliveries.due("books", T0, HOUR)] == ["C-000001"]
     assert await store.deliveries.again(dead.bill, T0) == 1
     assert await store.deliveries.again(dead.bill, T0) == 0
-    assert [bill.number for _, bill in await store.deliveries.due("books", T0)] == ["C-000001", "A-000003"]
+    assert [bill.number for _, bill in await store.deliveries.due("books", T0, HOUR)] == ["C-000001", "A-000003"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_bill_that_was_issued_while_the_clock_was_ahead_is_delivered_when_it_is_right(store: Store) -> None:
+    await store.bills.settle(draft(await charge(store, "1"), "4"), 2, A)
+    before = T0 - timedelta(minutes=30)
+    assert await store.deliveries.due("books", before, HOUR) == [], "half an hour is a pause as any"
+    assert len(await store.deliveries.due("books", T0 - timedelta(days=400), HOUR)) == 1

@@ -107,6 +107,15 @@ def _rows(file: Path) -> list[Any]:
 
 
 @pytest_twisted.ensureDeferred
+async def test_what_has_ended_is_forgotten(store: Store) -> None:
+    for seq_no in (0, 1, 11):
+        event, body = _event(random.Random(0), "tx-0", seq_no)
+        event = replace(event, seq_no=min(seq_no, 2), key=str(min(seq_no, 2)), evse=None)
+        await store.transactions.record("CP1", 0, "ocpp2.0.1", "TransactionEvent", event, body, T0)
+    assert await store._writer.submit(lambda connection: len(connection.transactions)) == 0
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_row_that_changed_behind_the_memory_is_read_again(store: Store) -> None:
     events = [_event(random.Random(0), "tx-0", seq_no) for seq_no in range(4)]
     plain = [(replace(event, id_token=None, evse=None, trigger="Trigger"), body) for event, body in events]

@@ -187,3 +187,16 @@ async def test_the_token_of_the_earliest_event_says_the_authorization(store: Sto
     await keep(store, late, authorization="Blocked")
     recorded = await keep(store, WHOLE[0], authorization="Accepted")
     assert (recorded.transaction.id_token, recorded.transaction.authorization) == (TAG, "Accepted")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_question_that_was_planned_while_the_clock_was_ahead_has_its_turn_when_it_is_right(
+    store: Store,
+) -> None:
+    await keep(store, WHOLE[0])
+    asked = (await keep(store, WHOLE[2])).transaction
+    hour = timedelta(hours=1)
+    assert await store.healing.open(asked, "hole", "1", T0, T0 + timedelta(seconds=30))
+    assert await store.healing.due(T0, 9, hour) == []
+    assert len(await store.healing.due(T0 + timedelta(seconds=30), 9, hour)) == 1
+    assert len(await store.healing.due(T0 - timedelta(days=400), 9, hour)) == 1

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-SOURCE = Path(__file__).with_name("disk_shim.c")
+SOURCE = "disk_shim.c"
 HEAD = struct.Struct("<c3xiqq")
 SECTOR = 512
 WRITES, SYNCS, READS, RECORD = range(4)
@@ -24,11 +24,20 @@ WRITES, SYNCS, READS, RECORD = range(4)
 
 
 def no_shim() -> str:
-    """Why the shim cannot be had here, in a sentence; empty when it can."""
+    """Why a shim cannot be had here, in a sentence; empty when it can."""
     compiler = shutil.which(os.environ.get("CC", "cc"))
     if os.name != "posix" or not Path("/proc/self").exists():
-        return "the disk shim needs Linux"
-    return "" if compiler else "the disk shim needs a C compiler (cc)"
+        return "the shims of the torture tools need Linux"
+    return "" if compiler else "the shims of the torture tools need a C compiler (cc)"
+
+
+def compiled(source: str, folder: Path) -> Path:
+    """A C file beside this one, as a library to preload."""
+    library = (folder / source).with_suffix(".so")
+    compiler = os.environ.get("CC", "cc")
+    file = Path(__file__).with_name(source)
+    subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", library, file, "-ldl", "-lpthread"], check=True)
+    return library
 
 
 class Shim:
@@ -37,11 +46,7 @@ class Shim:
     def __init__(self, folder: Path) -> None:
         self.record = folder / "disk.record"
         self._control = folder / "disk.control"
-        self._library = folder / "disk_shim.so"
-        compiler = os.environ.get("CC", "cc")
-        subprocess.run(
-            [compiler, "-shared", "-fPIC", "-O2", "-o", self._library, SOURCE, "-ldl", "-lpthread"], check=True
-        )
+        self._library = compiled(SOURCE, folder)
         self._control.write_bytes(bytes(4))
 
     @property

@@ -11,7 +11,18 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-TOOLS = ("kills", "power_cuts", "disk_faults", "fault_proxy", "storm", "hostile", "frames")
+TOOLS = (
+    "kills",
+    "power_cuts",
+    "disk_faults",
+    "fault_proxy",
+    "storm",
+    "hostile",
+    "bad_plugins",
+    "clock_jumps",
+    "soak",
+    "frames",
+)
 FAILED = 1
 
 

@@ -34,7 +34,7 @@ SITE = 'call_timeout = "1s"\nhandshake_timeout = "2s"\n'
 ENDS = {"MUTE": {"timed_out"}, "LIAR": {"accepted", "effective", "rejected", "timed_out"}}
 """How a command to such a station may end. A connection that an attack replaced makes it uncertain, and one that is not there fails it."""
 MORE_MIB, MORE_DESCRIPTORS = 64, 20
-QUIET_S = 10.0
+LEAVE_S, QUIET_S = 0.5, 10.0
 
 
 class Siege:
@@ -49,7 +49,7 @@ class Siege:
             kinds[n % 2](f"CHARGE-{n}", run.random(f"station {n}")) for n in range(CHARGING)
         ]
         for station in self.charging:
-            station.pause_s = 0.02
+            station.pause_s = 0.1
         self.attack = Attack(server.port, "GOOD-0", LOCKED, run.random("attack"))
         self.entered = 0
         self.commands: Counter[str] = Counter()
@@ -65,7 +65,11 @@ class Siege:
         orders = [asyncio.create_task(self._order(name, ends)) for name, ends in ENDS.items()]
         await self._come_and_go()
         self.attack.over.set()
-        await asyncio.gather(*bad, *orders)
+        await asyncio.wait(bad, timeout=LEAVE_S)
+        for one in bad:
+            one.cancel()
+        await asyncio.gather(*bad, return_exceptions=True)
+        await asyncio.gather(*orders)
         stop.set()
         await asyncio.gather(*busy)
         await self._is_as_before(*before)

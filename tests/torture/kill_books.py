@@ -65,7 +65,11 @@ def faults(bills: Iterable[Mapping[str, Any]], entries: Mapping[str, set[str]]) 
     for key, totals in entries.items():
         if key in issued and totals != {issued[key]}:
             found.append(f"bill {key} of {issued[key]} arrived as {', '.join(sorted(totals))}")
-    serials = sorted(int(number.rpartition("-")[2]) for number in issued)
-    if serials != list(range(1, len(serials) + 1)):
-        found.append(f"the numbers have gaps: {len(serials)} bills, the last number is {serials[-1]}")
+    series: dict[str, list[int]] = {}
+    for number in issued:
+        name, _, serial = number.rpartition("-")
+        series.setdefault(name, []).append(int(serial))
+    for name, serials in series.items():
+        if sorted(serials) != list(range(1, len(serials) + 1)):
+            found.append(f"the numbers of {name} have gaps: {len(serials)} bills, the last number is {max(serials)}")
     return found
