@@ -40,9 +40,10 @@ WHOLE_STATION: Place = (0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Boot:
-    """One boot of one connection; the next one begins a watch of its own."""
+    """One boot of one connection; the next one begins a watch of its own. By name: a connection that is gone is kept by nobody."""
 
-    station: Station
+    station: str
+    fence: int
     number: int
     at: float
 
@@ -97,18 +98,20 @@ class Availability:
         if isinstance(event, StationBooted) and event.status is BootStatus.ACCEPTED:
             station = self._switchboard.station(event.station.id)
             if station is not None and self._hooks.has("plan_status_check"):
-                boot = Boot(station, station.boots, self._clock.seconds())
+                boot = Boot(station.id, station.fence, station.boots, self._clock.seconds())
                 self._later(FIRST_LOOK_S, lambda: self._begin_watch(boot))
 
     async def _begin_watch(self, boot: Boot) -> None:
-        connectors = await self._store.availability.list(boot.station.id)
+        if self._watched(boot) is None:
+            return
+        connectors = await self._store.availability.list(boot.station)
         places = [(one.evse, one.connector) for one in connectors] or [WHOLE_STATION]
         for place in places:
             await self._look(boot, place, 0)
 
     async def _look(self, boot: Boot, place: Place, asked: int) -> None:
-        station, since = boot.station, boot.at
-        if self._switchboard.station(station.id) is not station or station.boots != boot.number:
+        station, since = self._watched(boot), boot.at
+        if station is None:
             return
         heard = self._heard(station, place)
         known = heard is not None and heard >= since
@@ -126,6 +129,11 @@ class Availability:
         elif known:
             asked = 0
         self._later(plan.next_in_s, lambda: self._look(boot, place, asked))
+
+    def _watched(self, boot: Boot) -> Station | None:
+        """The station, while its connection is the one that booted, and that boot its last."""
+        station = self._switchboard.station(boot.station)
+        return station if station and (station.fence, station.boots) == (boot.fence, boot.number) else None
 
     def _heard(self, station: Station, place: Place) -> float | None:
         if place == WHOLE_STATION and station.reported:

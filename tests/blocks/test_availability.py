@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import pytest_twisted
@@ -81,6 +83,18 @@ async def test_a_connector_that_speaks_is_left_alone(make: Make) -> None:
         await csms.advance(61)
     assert station.calls == []
     assert csms.told(StatusMissing) == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_connection_that_is_gone_is_kept_by_no_watch(make: Make) -> None:
+    csms = await make(WATCHED)
+    station = await boot_and_be_silent(csms)
+    connection = weakref.ref(station.station)
+    await station.close()
+    await csms.advance(10)
+    del station
+    gc.collect()
+    assert connection() is None
 
 
 @pytest_twisted.ensureDeferred

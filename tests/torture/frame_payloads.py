@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from csms.ocpp.schemas import schemas_of
@@ -65,13 +66,11 @@ class Payloads:
     def __init__(self, protocol: str, dice: random.Random) -> None:
         self.protocol = protocol
         self._dice = dice
-        self._schemas = schemas_of(protocol)
-        self._documents: dict[tuple[str, bool], dict[str, Any]] = {}
-        self.actions = sorted(self._schemas.actions)
+        self.actions = sorted(schemas_of(protocol).actions)
 
     def good(self, action: str, *, answer: bool = False) -> dict[str, Any]:
         """A payload that fits."""
-        document = self._document(action, answer=answer)
+        document = _document(self.protocol, action, answer)
         made = self._made(document, document, "", 0)
         assert isinstance(made, dict)
         return made
@@ -79,7 +78,7 @@ class Payloads:
     def wrong(self, action: str, *, answer: bool = False) -> tuple[dict[str, Any], frozenset[str]]:
         """A payload with one mistake or more, and the kinds of these; of none if nothing can be wrong."""
         payload = self.good(action, answer=answer)
-        document = self._document(action, answer=answer)
+        document = _document(self.protocol, action, answer)
         kinds: frozenset[str] = frozenset()
         for _ in range(1 if self._dice.random() < 0.8 else self._dice.randint(2, 5)):
             spots = list(_spots(payload, document, document))
@@ -89,14 +88,6 @@ class Payloads:
             payload["noSuchField"] = self._odd(document)
             kinds |= {FORMAT}
         return payload, kinds
-
-    def _document(self, action: str, *, answer: bool) -> dict[str, Any]:
-        found = self._documents.get((action, answer))
-        if found is None:
-            found = self._schemas.answer_document(action) if answer else self._schemas.document(action)
-            assert found is not None
-            self._documents[action, answer] = found
-        return found
 
     # Valid
 
@@ -197,6 +188,14 @@ class Payloads:
     def _no_time(self, spot: Spot) -> frozenset[str]:
         spot.value = self._dice.choice(NO_TIMES)
         return frozenset((PROPERTY,))
+
+
+@cache
+def _document(protocol: str, action: str, answer: bool) -> dict[str, Any]:
+    schemas = schemas_of(protocol)
+    found = schemas.answer_document(action) if answer else schemas.document(action)
+    assert found is not None
+    return found
 
 
 def _left_out(spot: Spot) -> frozenset[str]:
