@@ -43,9 +43,13 @@ class Bench:
 
     def frames(self, log: Path) -> Sequence[tuple[str, datetime, str, str]]:
         """Every frame of a message log in order."""
+        from csms.store.faults import StoreFault
         from csms.store.inline import frames_of
 
-        return [(one.station, one.at, one.direction, one.frame) for one in frames_of(log)]
+        try:
+            return [(one.station, one.at, one.direction, one.frame) for one in frames_of(log)]
+        except StoreFault as fault:
+            raise click.ClickException(f"{log} is no message log: {fault}") from None
 
     def server(self, site_file: Path | None, method: str, path: str, body: object = None) -> Any:
         """An answer of the running server's API."""

@@ -40,6 +40,10 @@ ANSWERS: Mapping[str, tuple[str, Mapping[str, Field]]] = {
 """The word behind ``decide`` and the fields of each answer: a type, a few words, or ``SECONDS`` for a duration."""
 SHORT = {"reset": "when", "auth": "status", "boot": "status", "tariff": "tariff", "retry": "tries"}
 NUMBERS = ("backoff",)
+BOUNDS = {"tries": (0, 1000), "backoff": (1, 100), "interval": (1, 10**7), "concurrent": (1, 1000)}
+"""The least and the most of numbers that are no choice of words."""
+PAUSES = {("retry", "every"): 1.0}
+"""The shortest durations, in seconds: a station is not asked without end."""
 
 
 def answer_of(reader: Reader, question: str) -> tuple[str, Mapping[str, Field]]:
@@ -87,7 +91,7 @@ def _check(reader: Reader, word: str, known: Mapping[str, Field], key: str, valu
         reader.wrong(where, f"{word} has no {key}", suggestion(key, tuple(known)))
         return
     wanted = known[key]
-    if isinstance(value, str) and "{" in value:
+    if (isinstance(value, str) and "{" in value) or not _bounded(reader, word, key, value):
         return
     if isinstance(wanted, tuple):
         if value not in wanted:
@@ -102,6 +106,23 @@ def _check(reader: Reader, word: str, known: Mapping[str, Field], key: str, valu
         _check_chain(reader, value, where)
     elif wanted is not object and type(value) is not wanted:
         reader.wrong(where, f"{key} cannot be {value!r}", f"it is a {wanted.__name__}")
+
+
+def _bounded(reader: Reader, word: str, key: str, value: object) -> bool:
+    """Whether a number or a duration of the core's own questions is none that makes trouble; others are for plugins to judge."""
+    if word not in SHORT:
+        return True
+    where: Where = ("decide", word, key)
+    shortest, seconds = PAUSES.get((word, key), 0.0), duration(value)
+    if key in BOUNDS and isinstance(value, int | float) and not isinstance(value, bool):
+        least, most = BOUNDS[key]
+        if not least <= value <= most:
+            reader.wrong(where, f"{key} is a number from {least} to {most}, not {value}")
+            return False
+    elif seconds is not None and seconds < shortest:
+        reader.wrong(where, f"{key} is at least {shortest:g}s, not {value}")
+        return False
+    return True
 
 
 def _check_chain(reader: Reader, value: object, where: Where) -> None:

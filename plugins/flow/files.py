@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date, time
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -119,8 +121,10 @@ def document_of(path: Path, folder: Path, mistakes: list[Problem], scope: str = 
     except OSError as fault:
         mistakes.append(Problem(name, 1, 1, "", f"cannot be read: {fault.strerror}", "name a file of rules"))
         return None
-    except UnicodeDecodeError:
-        mistakes.append(Problem(name, 1, 1, "", "this is not UTF-8 text", "save the file as UTF-8"))
+    except UnicodeDecodeError as fault:
+        before = fault.object[: fault.start].decode("utf-8-sig")
+        line, column = before.count("\n") + 1, len(before.rpartition("\n")[2]) + 1
+        mistakes.append(Problem(name, line, column, "", "this is not UTF-8 text", "save the file as UTF-8"))
         return None
     return parse(text, name, mistakes, scope)
 
@@ -134,12 +138,37 @@ def parse(text: str, name: str, mistakes: list[Problem], scope: str = "") -> Doc
         one = wrong.mistake
         mistakes.append(Problem(name, one.line, one.column, one.key, f"not TOML: {one.message}", one.cure))
         return None
-    document = Document(Source(name, Positions(text)), table, scope)
+    document = Document(Source(name, Positions(text)), _texts(table), scope)
+    for where, what, cure in _odd(table, ()):
+        mistakes.append(document.source.mistake(where, what, cure))
     if not any(one in table for one in SITE_TABLES):
         for key in table:
             if key not in TOP:
                 mistakes.append(document.source.mistake((key,), f"unknown table {key}", suggestion(key, TOP)))
     return document
+
+
+def _texts(value: Any) -> Any:
+    """A table in which dates and times, which TOML knows as such, are the texts that rules know."""
+    match value:
+        case dict():
+            return {key: _texts(one) for key, one in value.items()}
+        case list():
+            return [_texts(one) for one in value]
+        case date() | time():
+            return value.isoformat().replace("+00:00", "Z")
+    return value
+
+
+def _odd(value: Any, where: Where) -> Iterator[tuple[Where, str, str]]:
+    """What TOML has and rules have not: numbers with which nobody can calculate, and dates, except in tests."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, one in inside:
+        yield from _odd(one, (*where, key))
+    if isinstance(value, float) and not math.isfinite(value):
+        yield where, f"{value} is no number of a rule", "leave it out"
+    elif isinstance(value, date | time) and where[0] != "test":
+        yield where, f"{value.isoformat()} is a date, and rules know times as texts", "put it in quotes"
 
 
 def suggestion(word: object, known: Sequence[str]) -> str:

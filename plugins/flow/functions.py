@@ -44,7 +44,10 @@ def _sum(*values: Any) -> Any:
     """The sum of all numbers; ``none`` if there is none."""
     flat = [one for value in values for one in (value if isinstance(value, list | tuple) else [value])]
     numbers = [one for one in flat if is_number(one)]
-    return sum(numbers) if numbers else None
+    try:
+        return sum(numbers) if numbers else None
+    except OverflowError:
+        return None
 
 
 def _age(names: Names, value: Any) -> float | None:

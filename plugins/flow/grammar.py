@@ -32,13 +32,16 @@ TIMED = ("for", "each", "mode", "limit", "cooldown", "gate", "else", "key")
 
 def read_rules(raw: Sequence[RawRule], words: Words, mistakes: list[Problem]) -> list[Rule]:
     """The rules of these tables; those with mistakes are left out, also for mistakes that only show between rules."""
-    on_call = {(one.scope, str(one.table.get("name"))) for one in raw if one.table.get("on") == CALL}
-    kinds = {one.position: _kinds(one, words) for one in raw}
+    callers = _callers(raw, words)
+    on_call: dict[str, list[str]] = {}
+    for one in raw:
+        if one.table.get("on") == CALL:
+            on_call.setdefault(one.scope, []).append(str(one.table.get("name")))
     rules: list[Rule] = []
     places: dict[str, str] = {}
     for one in raw:
-        callable_ = [name for scope, name in sorted(on_call) if scope == one.scope]
-        rule = read_rule(one, words, mistakes, callable_, _callers(one, raw, kinds))
+        caller = called(callers.get((one.scope, str(one.table.get("name"))), ()))
+        rule = read_rule(one, words, mistakes, on_call.get(one.scope, ()), caller)
         if rule is None:
             continue
         if rule.id in places:
@@ -56,17 +59,14 @@ def _kinds(raw: RawRule, words: Words) -> list[Kind]:
     return list(quiet.kinds.values())
 
 
-def _callers(raw: RawRule, all_raw: Sequence[RawRule], kinds: Mapping[int, list[Kind]]) -> Kind:
-    """What a rule on ``call`` sees: the parts of the rules that call it."""
-    name = raw.table.get("name")
-    return called(
-        kind
-        for one in all_raw
-        if one.scope == raw.scope
-        and isinstance(one.table.get("limit"), dict)
-        and one.table["limit"].get("then") == name
-        for kind in kinds[one.position]
-    )
+def _callers(raw: Sequence[RawRule], words: Words) -> dict[tuple[str, str], list[Kind]]:
+    """By site and name of a rule on ``call``: the kinds of the rules that call it, whose parts it sees."""
+    found: dict[tuple[str, str], list[Kind]] = {}
+    for one in raw:
+        limit = one.table.get("limit")
+        if isinstance(limit, dict) and "then" in limit:
+            found.setdefault((one.scope, str(limit["then"])), []).extend(_kinds(one, words))
+    return found
 
 
 def read_rule(

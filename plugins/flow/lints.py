@@ -83,7 +83,7 @@ def _resets(rules: Sequence[Rule], words: Words) -> Warned:
 
 def _feeding(rules: Sequence[Rule], words: Words) -> Warned:
     """Rules that start each other in a circle."""
-    follows = {rule.id: [other for other in rules if _feeds(rule, other)] for rule in rules}
+    follows = {rule.id: _fed(rule, rules) for rule in rules}
     told: set[frozenset[str]] = set()
     for rule in rules:
         circle = _circle(rule, follows)
@@ -107,13 +107,15 @@ def _circle(start: Rule, follows: Mapping[str, Sequence[Rule]]) -> tuple[str, ..
     return ()
 
 
-def _feeds(rule: Rule, other: Rule) -> bool:
-    if rule.scope and other.scope and rule.scope != other.scope:
-        return False
+def _fed(rule: Rule, rules: Sequence[Rule]) -> list[Rule]:
+    """The rules on something that a rule raises or sets."""
     steps = list(rule.every_step())
-    raised = {one.fixed for one in steps if one.verb == "raise"}
-    flags = any(one.verb == "set" for one in steps)
-    return bool(raised & set(other.events)) or (flags and "station.flag" in other.events)
+    told = {one.fixed for one in steps if one.verb == "raise"}
+    told |= {"station.flag" for one in steps if one.verb == "set"}
+    if not told:
+        return []
+    heard = (other for other in rules if told.intersection(other.events))
+    return [other for other in heard if not (rule.scope and other.scope and rule.scope != other.scope)]
 
 
 def _windows(rules: Sequence[Rule], words: Words) -> Warned:

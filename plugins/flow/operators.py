@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Callable, Mapping
+from math import isfinite
 from typing import Any
 
 NUMBERS = frozenset((int, float))
@@ -33,9 +34,10 @@ def calculated(calculate: Callable[[Any, Any], Any], one: Any, other: Any) -> An
     if isinstance(one, int) and isinstance(other, int) and (one.bit_length() + other.bit_length()) > MOST_BITS:
         return None
     try:
-        return calculate(one, other)
+        found = calculate(one, other)
     except (ArithmeticError, ValueError):
         return None
+    return found if not isinstance(found, float) or isfinite(found) else None
 
 
 def ordered(test: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:

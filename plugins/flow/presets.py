@@ -26,6 +26,9 @@ OPTION_TYPES: Mapping[str, tuple[type, ...]] = {
     "duration": (str,),
     "list": (list,),
 }
+SAMPLES: Mapping[str, Any] = {
+    "string": "x", "integer": 1, "number": 1, "boolean": False, "duration": "1s", "list": [],
+}  # fmt: skip
 PRESET_KEYS = ("name", "note", "options")
 OPTION_KEYS = ("type", "default", "one_of", "note")
 SETTING = Source("[plugins.flow_rules]")
@@ -147,11 +150,17 @@ def _options(
         if name not in given and "default" not in option:
             what = f"preset {preset.preset} needs the option {name}"
             mistakes.append(user.mistake((*where, "with"), what, f"it is a {option['type']}"))
-            continue
-        values[name] = given.get(name, option.get("default"))
+        values[name] = given.get(name, option.get("default", _sample(option)))
         if name in given and (wrong := _misfit(values[name], option)):
             mistakes.append(user.mistake((*where, "with", name), wrong))
+            values[name] = option.get("default", _sample(option))
     return values
+
+
+def _sample(option: Mapping[str, Any]) -> Any:
+    """A value that an option may have, so that a wrong one is told once and not again where it is used."""
+    allowed = option.get("one_of")
+    return allowed[0] if isinstance(allowed, list) and allowed else SAMPLES[option["type"]]
 
 
 def _declared(preset: Document, mistakes: list[Problem]) -> dict[str, dict[str, Any]]:

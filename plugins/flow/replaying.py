@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -85,15 +85,24 @@ def read_log(bench: Workbench, path: Path) -> list[Frame]:
     except (OSError, UnicodeDecodeError) as fault:
         why = fault.strerror if isinstance(fault, OSError) else "it is not UTF-8 text"
         raise ValueError(f"{path} cannot be read: {why}") from None
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.removesuffix("\n").split("\n"), 1):
         try:
-            one = json.loads(line)
-            found.append(
-                Frame(str(one["station"]), datetime.fromisoformat(one["at"]), str(one["direction"]), str(one["frame"]))
-            )
-        except (ValueError, KeyError, TypeError) as wrong:
+            found.append(_frame(json.loads(line)))
+        except KeyError as missing:
+            raise ValueError(f"{path}:{number}: no frame: it has no {missing.args[0]}") from None
+        except (ValueError, TypeError, RecursionError) as wrong:
             raise ValueError(f"{path}:{number}: no frame: {wrong}") from None
     return sorted(found, key=lambda one: one.at)
+
+
+def _frame(one: Any) -> Frame:
+    station, at, direction, text = one["station"], one["at"], one["direction"], one["frame"]
+    if direction not in ("in", "out"):
+        raise ValueError(f"direction is in or out, not {direction!r}")
+    if not isinstance(station, str) or not isinstance(text, str):
+        raise ValueError("station and frame are texts")
+    moment = datetime.fromisoformat(at)
+    return Frame(station, moment if moment.tzinfo else moment.replace(tzinfo=UTC), direction, text)
 
 
 def replayed(bench: Workbench, site_file: Path | None, frames: Sequence[Frame], files: Sequence[Path]) -> Replay:

@@ -10,7 +10,7 @@ from csms_plugins.flow.grammar import KEYS
 from csms_plugins.flow.matching import OPERATORS
 from csms_plugins.flow.presets import OPTION_TYPES
 from csms_plugins.flow.rule import FAILURES, MODES
-from csms_plugins.flow.trials import KEYS as TEST_KEYS
+from csms_plugins.flow.trial_checks import KEYS as TEST_KEYS
 from csms_plugins.flow.verbs import VERBS, WORDS
 from csms_plugins.flow.windows import DAYS
 

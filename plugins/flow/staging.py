@@ -59,7 +59,7 @@ def question_of(name: str, given: Mapping[str, Any], station: StationRef, at: da
     """The hook of a question, and what it is asked; raises Unmade."""
     match name:
         case "reset.choose":
-            active = int(given.get("active_tx", 0))
+            active = made(int, given.get("active_tx", 0))
             return "plan_reset", {"station": station, "reset": Reset(), "active_transactions": active}
         case "authorize":
             token = IdToken(str(given.get("token", "")), str(given.get("type", "ISO14443")))

@@ -10,20 +10,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from csms_plugins.flow.files import Document, Source, Where, document_of, duration, suggestion, tables
+from csms_plugins.flow.files import Document, Source, Where, document_of, duration, tables
 from csms_plugins.flow.operators import glob
 from csms_plugins.flow.staging import Unmade, answer_fits, charge, event_of, holds, question_of
-from csms_plugins.flow.views import plain
+from csms_plugins.flow.trial_checks import VERBS, findings, moment_of, zone_of
+from csms_plugins.flow.views import iso, plain
 
 from csms.api import Problem, Rehearsal, SiteFileError
 
-KEYS = ("name", "note", "preset", "with", "files", "start", "timezone", "given", "steps")
-GIVEN = ("stations", "windows")
-VERBS = ("event", "ocpp", "reply", "ask", "connect", "lose", "expect", "expect_none")
-COMMON = ("at", "station", "with", "silent", "times", "text", "outcome", "answer")
 STATION = {"id": "CS1", "protocol": "ocpp2.0.1"}
+LONGEST = timedelta(days=400)
 START = datetime.fromisoformat("2026-03-02T12:00:00+00:00")
 Rehearse = Callable[[Mapping[str, Any], datetime], Rehearsal]
 
@@ -83,35 +80,21 @@ class Trial:
         self._start = START
         self._stage: Any = None
 
-    def checked(self) -> bool:
+    def checked(self, protocols: Sequence[str] = ()) -> bool:
         """Whether the test is written as one."""
-        for key in self._table:
-            if key not in KEYS:
-                self._wrong((key,), f"a test has no {key}", suggestion(key, KEYS))
-        steps, given = self._table.get("steps", []), self._table.get("given", {})
-        if not isinstance(steps, list) or not all(isinstance(one, dict) for one in steps) or not steps:
-            self._wrong(("steps",), "steps are a list of tables", 'as in steps = [ { at = "2m" } ]')
-        if not isinstance(given, dict) or any(key not in GIVEN for key in given):
-            self._wrong(("given",), f"given has {' and '.join(GIVEN)}")
-        return not self._result.mistakes and all(self._step_checked(index, one) for index, one in enumerate(steps))
-
-    def _step_checked(self, index: int, step: Mapping[str, Any]) -> bool:
-        where: Where = ("steps", index)
-        verbs = [key for key in step if key in VERBS]
-        if len([verb for verb in verbs if verb != "expect" or "ask" not in step]) > 1 or not (verbs or "at" in step):
-            self._wrong(where, f"a step has one of {', '.join(VERBS)}, or at")
-        for key in step:
-            if key not in (*VERBS, *COMMON):
-                self._wrong((*where, key), f"a step has no {key}", suggestion(key, (*VERBS, *COMMON)))
+        for where, what, cure in findings(self._table, protocols):
+            self._wrong(where, what, cure)
         return not self._result.mistakes
 
     def run(self, rehearse: Rehearse) -> None:
         """Set the scene and go through the steps, up to the first that is not as expected."""
-        self._start = self._time(self._table.get("start"), ("start",))
+        self._start = self._time(self._table.get("start"))
         own = any(key in self._table for key in ("preset", "files")) or "rule" in self._document.table
         settings: dict[str, Any] = {"reload_every": "0s", "enabled": True}
         stage = self._stage = rehearse({**settings, **({"files": [], "presets": []} if own else {})}, self._start)
         try:
+            if not self.checked(stage.plugin.csms.ocpp.protocols):
+                return
             self._set_scene(stage, own=own)
             for index, step in enumerate(self._table["steps"]):
                 self._step(stage, step, ("steps", index))
@@ -168,8 +151,8 @@ class Trial:
     # Steps
 
     def _step(self, stage: Any, step: Mapping[str, Any], where: Where) -> None:
-        if "at" in step:
-            stage.pass_until(self._time(step["at"], (*where, "at")))
+        if "at" in step and not self._wait(stage, self._time(step["at"]), (*where, "at")):
+            return
         station, given = str(step.get("station", self._first_station())), step.get("with", {})
         try:
             match next((key for key in VERBS if key in step), ""):
@@ -191,8 +174,20 @@ class Trial:
                     self._expect(stage, step, where)
                 case "expect_none":
                     self._expect_none(stage, step["expect_none"], where)
-        except (Unmade, KeyError) as wrong:
+        except Unmade as wrong:
             self._wrong(where, f"this step cannot be taken: {wrong}")
+        except KeyError as wrong:
+            self._wrong(where, f"no station {wrong.args[0]} is connected")
+
+    def _wait(self, stage: Any, at: datetime, where: Where) -> bool:
+        """Let time pass; it never goes back, and a test does not last for ever."""
+        if at < stage.now:
+            self._wrong(where, f"it is {iso(stage.now)} already, and time does not go back")
+        elif at - self._start > LONGEST:
+            self._wrong(where, f"a test lasts at most {LONGEST.days} days")
+        else:
+            stage.pass_until(at)
+        return not self._result.mistakes
 
     def _say(self, stage: Any, step: Mapping[str, Any], station: str, given: Mapping[str, Any], where: Where) -> None:
         answer = stage.say(station, str(step["ocpp"]), given)
@@ -262,20 +257,18 @@ class Trial:
         stations: Sequence[Mapping[str, Any]] = self._table.get("given", {}).get("stations") or [STATION]
         return str(stations[0].get("id", STATION["id"]))
 
-    def _time(self, value: Any, where: Where) -> datetime:
+    def _time(self, value: Any) -> datetime:
         """A time: as a moment, or as a duration since the start."""
-        if value is None:
-            return START
-        seconds = duration(value)
+        seconds, at = duration(value), moment_of(value)
         if seconds is not None:
             return self._start + timedelta(seconds=seconds)
+        if at is None:
+            return START
+        zone = zone_of(self._table.get("timezone")) or UTC
         try:
-            at = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-        except ValueError:
-            self._wrong(where, f"{value!r} is no time", 'as in "2026-03-01T12:00:00Z", or "2m" after the start')
-            return self._start
-        zone = ZoneInfo(str(self._table.get("timezone") or "UTC"))
-        return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)
+            return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)
+        except OverflowError:
+            return START
 
     def _wrong(self, where: Where, what: str, cure: str = "") -> None:
         self._result.mistakes.append(self._document.source.mistake((*self._where, *where), what, cure))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -201,7 +202,7 @@ def test_a_test_that_fails_says_where_and_what_happened(run: Run) -> None:
         ("expect_none = true", "expect_nun = true", "a step has no expect_nun"),
         ('event = "status"', 'event = "statsu"', "no event statsu can be told"),
         ('status = "Available"', 'status = "Availble"', "'Availble' is not a valid ConnectorStatus"),
-        ('at = "119s"', 'at = "soon"', "'soon' is no time"),
+        ('at = "119s"', 'at = "soon"', "at is a time"),
         ('connectorStatus = "Faulted", ', "", "the server refuses this StatusNotification"),
         ('on = "status"', 'on = "statsu"', "did you mean status?"),
     ],
@@ -212,6 +213,92 @@ def test_a_wrong_test_is_told_with_its_place(run: Run, old: str, new: str, words
     assert code == 1
     assert words in said
     assert "tests/rules/a.toml:" in said
+
+
+HEADS = {
+    'timezone = "Mars"': "timezone is the name of a time zone",
+    "start = 3": "start is a time",
+    "given = 3": "given is a table",
+    "given.stations = 3": "stations is a list of tables",
+    "given.stations = [3]": "stations is a list of tables",
+    "given.stations = [{ id = 3 }]": "id is a text, not 3",
+    'given.stations = [{ protocol = "ocpp3" }]': "this server does not speak ocpp3",
+    'given.stations = [{ active_tx = "x" }]': "active_tx is a number from 0 to 1000",
+    "given.stations = [{ tags = 3 }]": "tags is a list of texts",
+    "given.stations = [{ maintenance = [] }]": "maintenance is a plain value",
+    "given.windows = 3": "windows is a table",
+    "given.windows = { night = 3 }": "a window is a table",
+    'given.windows = { night = { from = "1:00" } }': "a window has from and to",
+    "files = [3]": "files is a list of texts",
+    "preset = 3": "preset is a text",
+    'preset = "alert-gap"\nwith = 3': "with is a table",
+    "with = { a = 1 }": "the test names none",
+}
+STEPS = {
+    '{ at = "1m", with = 3 }': "with is a table",
+    "{ event = 3 }": "event is a text",
+    '{ event = "status", with = { evse = "x" } }': "'x' is no int",
+    '{ ocpp = "Heartbeat", station = "CS9" }': "no station CS9 is connected",
+    '{ lose = "CS9" }': "no station CS9 is connected",
+    '{ connect = "X", with = { protocol = "ocpp3" } }': "this server does not speak ocpp3",
+    '{ ask = "reset.choose", with = { active_tx = "x" } }': "'x' is no int",
+    '{ ask = "reset.choose", expect = 3 }': "expect is a text, or of a question a table",
+    '{ expect = "log", times = "x" }': "times is a number from 0 to 1000",
+    "{ expect = { a = 1 } }": "only what a question is answered with",
+    "{ expect_none = false }": "expect_none is true",
+    '{ at = "2m" }, { at = "1m" }': "time does not go back",
+    '{ at = "36500d" }': "a test lasts at most 400 days",
+    '{ reply = "Reset", silent = "x" }': "silent is true or false",
+}
+
+
+@pytest.mark.parametrize(
+    ("head", "steps", "words"),
+    [*((head, '{ at = "1m" }', words) for head, words in HEADS.items()), *(("", *one) for one in STEPS.items())],
+)
+def test_whatever_is_wrong_in_a_test_is_a_sentence(run: Run, head: str, steps: str, words: str) -> None:
+    write("tests/rules/a.toml", f'{GOOD}[[test]]\nname = "t"\n{head}\nsteps = [ {steps} ]\n')
+    code, said = run("test")
+    assert (code, words in said) == (1, True), said
+    assert "tests/rules/a.toml:" in said
+
+
+LINE = '{"station": "A", "at": "2026-01-01T00:00:00Z", "direction": "in", "frame": "[2, \\"1\\", \\"Heartbeat\\", {}]"}'
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "log.jsonl:1: no frame"),
+        (f"{LINE}\n\n{LINE}\n", "log.jsonl:2: no frame"),
+        ("[" * 100_000, "log.jsonl:1: no frame"),
+        (LINE.replace('"in"', '"up"'), "direction is in or out, not 'up'"),
+        (LINE.replace('"A"', "3"), "station and frame are texts"),
+        (LINE.replace('"at"', '"when"'), "it has no at"),
+    ],
+)
+def test_whatever_is_wrong_in_a_log_is_a_sentence(run: Run, text: str, words: str) -> None:
+    write("log.jsonl", text)
+    code, said = run("replay", "log.jsonl")
+    assert (code, words in said) == (1, True), said
+
+
+def test_times_without_an_offset_are_utc_and_other_files_are_no_logs(run: Run) -> None:
+    write("log.jsonl", f"{LINE}\n{LINE.replace('Z', '')}\n")
+    assert run("replay", "log.jsonl") == (0, "2 frames\n")
+    write("x.sqlite", "junk")
+    code, said = run("replay", "x.sqlite")
+    assert (code, "x.sqlite is no message log" in said) == (1, True)
+
+
+def test_a_thousand_rules_are_checked_in_time_that_grows_with_their_number(run: Run) -> None:
+    took = []
+    for count in (100, 1000):
+        write("rules/a.toml", "".join(GOOD.replace('"a"', f'"r{number}"') for number in range(count)))
+        began = time.process_time()
+        assert run("check")[0] == 0
+        took.append(time.process_time() - began)
+    assert took[1] < 40 * max(took[0], 0.1)
 
 
 def test_given_stations_flags_windows_and_presets(run: Run) -> None:

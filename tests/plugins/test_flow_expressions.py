@@ -38,6 +38,8 @@ NAMES: dict[str, Any] = {
         ("gap.missing % 2", 1),
         ("big / 3 == none", True),
         ("big * 0.5", None),
+        ("1e308 * 10", None),
+        ("sum(0.5, " + "9" * 400 + ")", None),
         ("'a' + 'b'", "ab"),
         ("'a' * 3", None),
         ("true + 1", None),

@@ -98,6 +98,10 @@ def test_a_mistake_is_told_with_its_line_and_cure(tmp_path: Path, old: str, new:
         ("boot", 'decide.boot = { status = "Accepted", interval = "x" }', "interval cannot be 'x'"),
         ("boot", 'decide.boot = "Accepted"\n[[rule.do]]\nlog = "x"', "without steps"),
         ("boot", "", "has decide.boot"),
+        ("boot", 'decide.boot = { status = "Pending", interval = -4 }', "interval is a number from 1 to"),
+        ("status.retry", 'decide.retry = { tries = -3, every = "60s" }', "tries is a number from 0 to 1000"),
+        ("status.retry", 'decide.retry = { tries = 3, every = "0s" }', "every is at least 1s"),
+        ("status.retry", "decide.retry = { tries = 3, backoff = 0 }", "backoff is a number from 1 to 100"),
     ],
 )
 def test_a_wrong_decision_is_told(tmp_path: Path, on: str, decide: str, words: str) -> None:
@@ -127,6 +131,32 @@ def test_bytes_that_are_no_text_are_told(tmp_path: Path) -> None:
     (tmp_path / "rules").mkdir()
     (tmp_path / "rules" / "b.toml").write_bytes(b"\xff\xfe")
     assert "rules/b.toml:1: : this is not UTF-8 text" in mistakes(tmp_path, GOOD)[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "words"),
+    [
+        ('# a\nname = "ab\udcff"\n', "rules/a.toml:2:11", "this is not UTF-8 text"),
+        (GOOD.replace('log = "x"', "set = { since = 2026-01-01 }"), "rules/a.toml:6:9", "2026-01-01 is a date"),
+        (GOOD.replace('log = "x"', "set = { limit = nan }"), "rules/a.toml:6:9", "nan is no number"),
+        (GOOD.replace("[[rule.do]]", "let = { a = [1, -inf] }\n[[rule.do]]"), "rules/a.toml:5:17", "-inf is no number"),
+    ],
+)
+def test_what_rules_do_not_know_is_told_once_with_its_place(tmp_path: Path, text: str, place: str, words: str) -> None:
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "a.toml").write_bytes(text.encode("utf-8", "surrogateescape"))
+    plugin = FlowRules(FlowRules.Settings(), FakeCsms(tmp_path, "flow_rules").csms)
+    with pytest.raises(SiteFileError) as wrong:
+        plugin.prepare()
+    [one] = wrong.value.problems
+    assert (f"{one.file}:{one.line}:{one.column}", words in one.message) == (place, True), one
+
+
+def test_a_wrong_option_is_told_where_it_is_given_and_not_where_it_is_used(tmp_path: Path) -> None:
+    text = '[[use]]\npreset = "fault-autoreset"\nwith = { runs = "three", per = 5 }\n'
+    found = mistakes(tmp_path, f'{text}[[use]]\npreset = "firmware-window"\n')
+    assert [one.split(": ")[1] for one in found[:2]] == ["use[0].with.runs", "use[0].with.per"]
+    assert all(one.startswith("rules/a.toml:") for one in found), found
 
 
 def test_a_site_file_among_the_rules_is_read_for_its_rules_only(tmp_path: Path) -> None:
