@@ -46,7 +46,7 @@ MAY: dict[str, str] = {
     "csms.bench": "csms.bench",
     "csms.cli": "csms csms.bench csms.certificates csms.cli csms.config csms.sim.command csms.starter csms.tap",
     # Commands of plugins try things out on a whole server that is not started.
-    "csms.cli.workbench": "csms.cli.client csms.config csms.house csms.rehearsal csms.starter csms.store.inline",
+    "csms.cli.workbench": "csms.cli.client csms.config csms.house csms.rehearsal csms.starter csms.store csms.store.inline",
     # csms db works on the file itself, and reads its events as the house does.
     "csms.cli.database": "csms.config csms.dialects csms.store csms.tap",
     "csms.certificates": "",

@@ -43,7 +43,7 @@ class Bench:
 
     def frames(self, log: Path) -> Sequence[tuple[str, datetime, str, str]]:
         """Every frame of a message log in order."""
-        from csms.store.faults import StoreFault
+        from csms.store import StoreFault
         from csms.store.inline import frames_of
 
         try:

@@ -10,7 +10,9 @@ from csms_plugins.flow.grammar import KEYS
 from csms_plugins.flow.matching import OPERATORS
 from csms_plugins.flow.presets import OPTION_TYPES
 from csms_plugins.flow.rule import FAILURES, MODES
+from csms_plugins.flow.trial_checks import COMMON as TEST_COMMON
 from csms_plugins.flow.trial_checks import KEYS as TEST_KEYS
+from csms_plugins.flow.trial_checks import VERBS as TEST_VERBS
 from csms_plugins.flow.verbs import VERBS, WORDS
 from csms_plugins.flow.windows import DAYS
 
@@ -163,7 +165,9 @@ def _option() -> Schema:
 
 def _test() -> Schema:
     known: dict[str, Schema] = {key: {} for key in TEST_KEYS}
-    return _object(known | {"steps": _listed({"type": "object"}), "given": {"type": "object"}}, required=("steps",))
+    step = _object({key: {} for key in (*TEST_VERBS, *TEST_COMMON)})
+    given = _object({"stations": _listed({"type": "object"}), "windows": {"type": "object"}})
+    return _object(known | {"steps": _listed(step), "given": given}, required=("steps",))
 
 
 def _number() -> Schema:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 import time
+import tomllib
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,6 +24,7 @@ from jsonschema_rs import validator_for
 from csms.cli.workbench import Bench
 from csms.config import load_site
 from csms.rehearsal import Stage
+from csms.starter import site_schema
 
 pytestmark = pytest.mark.usefixtures("installed_plugins")
 
@@ -430,27 +433,41 @@ def test_a_replay_tells_the_difference_that_new_rules_make(run: Run, tmp_path: P
 # The schema for editors
 
 
-def test_every_shipped_rule_file_fits_the_schema_and_mistakes_do_not() -> None:
-    import tomllib
+COOKBOOK = (ROOT / "docs" / "rules-cookbook.md").read_text("utf-8")
+TUTORIAL = (ROOT / "docs" / "rules-tutorial.md").read_text("utf-8")
+SHIPPED = {
+    **{str(one.relative_to(ROOT)): one.read_text("utf-8") for one in sorted((ROOT / "rules").rglob("*.toml"))},
+    **dict(re.findall(r"<!-- file: (\S+) -->\n```toml\n(.*?)```", TUTORIAL, re.DOTALL)),
+    **dict(re.findall(r"^### (\d+\. .*?)\n.*?<!-- recipe -->\n```toml\n(.*?)```", COOKBOOK, re.DOTALL | re.MULTILINE)),
+}
 
-    check = validator_for(rule_schema())
-    for path in sorted((ROOT / "rules").glob("*.toml")):
-        if path.name != "site.toml":
-            check.validate(tomllib.loads(path.read_text("utf-8")))
-    assert check.is_valid(tomllib.loads(FAULT + TRIED))
-    for old, new in (
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_file_fits_its_schema(name: str) -> None:
+    made = site_schema() if name in ("rules/site.toml", "csms.toml") else rule_schema()
+    validator_for(made).validate(tomllib.loads(SHIPPED[name]))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
         ("for =", "fur ="),
         ('"2m"', "2"),
         ("[[rule.do]]\nreset", '[[rule.do]]\nlog = "x"\nreset'),
         ("tries", "trys"),
-    ):
-        assert not check.is_valid(tomllib.loads(FAULT.replace(old, new, 1)))
+        ('on = "status"', 'on = "statsu"'),
+        ("expect_none", "expect_nun"),
+        ("steps =", "stps ="),
+    ],
+)
+def test_an_editor_sees_a_mistake_by_the_schema(old: str, new: str) -> None:
+    check = validator_for(rule_schema())
+    assert check.is_valid(tomllib.loads(FAULT + TRIED))
+    assert not check.is_valid(tomllib.loads((FAULT + TRIED).replace(old, new, 1)))
 
 
 @pytest.mark.parametrize("name", ["rules", "site"])
 def test_the_shipped_schemas_are_those_of_the_code(name: str) -> None:
-    from csms.starter import site_schema
-
     made = rule_schema() if name == "rules" else site_schema()
     kept = (ROOT / "rules" / f"{name}.schema.json").read_text("utf-8")
     assert kept == json.dumps(made, indent=1) + "\n", f"write it anew: csms rules schema --{name}"
