@@ -19,6 +19,7 @@ from csms.config import (
     parsed,
     read_toml,
 )
+from csms.errands import Busy, Ran
 from csms.facade import Csms, Notifier, PluginFailed
 from csms.hookspecs import hookimpl
 from csms.model.authorization import (
@@ -180,6 +181,7 @@ __all__ = [
     "BootDecision",
     "BootNotification",
     "BootStatus",
+    "Busy",
     "CallReceived",
     "CertificateFault",
     "CertificateHash",
@@ -248,6 +250,7 @@ __all__ = [
     "Purpose",
     "QuestionKind",
     "QuestionRegistry",
+    "Ran",
     "RawCall",
     "Reading",
     "ReadingVerdict",

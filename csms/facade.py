@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime, IStreamClien
 from twisted.logger import Logger
 from twisted.web.iweb import IAgent
 
+from csms.errands import Ran
 from csms.model.authorization import IdToken, TokenRecord
 from csms.model.availability import ConnectorRecord
 from csms.model.billing import Bill
@@ -131,6 +132,8 @@ class Csms:
     whether it was (single use, once-only). ``keep_all`` stores and forgets (None) many in one transaction; ``kept_under`` finds all whose
     keys begin alike.
 
+    ``errand(arguments, seconds)`` runs a command of csms for this site in a process of its own, one at a time: its ``Ran``, or it raises Busy.
+
     ``ask`` puts a question of the plugin's own to whoever answers it, such as flow rules. ``answerers`` are the plugins that answer a hook,
     in order, and ``consult`` asks one of them. ``listen`` names anew the kinds of news that the plugin wants.
     """
@@ -169,6 +172,7 @@ class Csms:
     fetch: Fetch
     fetch_own: Fetch
     dial: Callable[[str], IStreamClientEndpoint]
+    errand: Callable[[Sequence[str], float], Awaitable[Ran]]
 
     def later(self, seconds: float, call: Callable[[], Awaitable[Any] | None]) -> IDelayedCall:
         """Run something once, after so many seconds; faults are logged with the plugin's name."""

@@ -16,6 +16,7 @@ from csms.blocks.commands import Commands
 from csms.blocks.notifications import Notifications
 from csms.config import Site
 from csms.dialects import DIALECTS
+from csms.errands import Errands
 from csms.facade import Csms, Notifier
 from csms.hooks import Hooks
 from csms.model.authorization import IdToken, TokenRecord
@@ -113,6 +114,7 @@ class Facades:
     notifications: Notifications
     switchboard: Switchboard
     out: WaysOut
+    errands: Errands
     tell: Callable[[object], None]
     now: Callable[[], datetime]
     reactor: Any
@@ -157,6 +159,7 @@ class Facades:
             fetch=self.out.fetch,
             fetch_own=self.out.fetch_own,
             dial=partial(dialled, self.reactor),
+            errand=self.errands.run,
         )
 
     async def _ask(self, name: str, question: object) -> Mapping[str, Any] | None:

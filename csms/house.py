@@ -37,6 +37,7 @@ from csms.blocks.uploads import Uploads
 from csms.config import Site, SiteFileError, overridden, read_site
 from csms.connection import SHUTDOWN
 from csms.dialects import DIALECTS, decoded, readings
+from csms.errands import Errands
 from csms.facade import Csms
 from csms.facades import Facades, WaysOut
 from csms.gate import StationGate
@@ -168,6 +169,7 @@ class House:
             self.notifications,
             self.switchboard,
             WaysOut.of(site, reactor),
+            Errands(reactor, site.file, site.folder),
             self.tell,
             now,
             reactor,

@@ -131,7 +131,8 @@ class Stage:
         """Answer what a station was asked."""
         calls, station.calls = station.calls, []
         for _, id, action, payload in calls:
-            self.heard.append((station.id, action, payload))
+            if not self._dry:
+                self.heard.append((station.id, action, payload))
             waiting = self.replies.get(action)
             reply = waiting.pop(0) if waiting else shortest_answer(station.protocol, action)
             if reply is not None:

@@ -13,9 +13,10 @@ from csms.model.station import StationRef
 class Rehearsal(Protocol):
     """A whole CSMS in memory, on a clock that stands still: for trying out what a plugin would do. Nothing leaves it.
 
-    ``heard`` are the calls that stations were sent, as (station, action, payload); ``notified`` what people would have been told, as
-    (channel, text, level); ``called`` the actions of plugins, as (name, arguments); ``logged`` the plugin's log, as (level, text). A station
-    answers a call by the first of ``replies`` for its action (None: not at all), else with the shortest answer that accepts.
+    ``heard`` are the calls that stations were sent (in a dry one those that the plugin ordered), as (station, action, payload); ``notified`` what
+    people would have been told, as (channel, text, level); ``called`` the actions of plugins, as (name, arguments); ``logged`` the plugin's log,
+    as (level, text). A station answers a call by the first of ``replies`` for its action (None: not at all), else with the shortest answer that
+    accepts.
     """
 
     plugin: Any
@@ -71,8 +72,8 @@ class Workbench(Protocol):
     def site_schema(self) -> Mapping[str, Any]:
         """The JSON Schema of the site file."""
 
-    def frames(self, log: Path) -> Sequence[tuple[str, datetime, str, str]]:
-        """Every frame of a message log in order: station, time, "in" or "out", text."""
+    def frames(self, log: Path | None, site_file: Path | None = None) -> Sequence[tuple[str, datetime, str, str]]:
+        """Every frame of a message log (None: of the site's own) in order: station, time, "in" or "out", text; raises click.ClickException."""
 
     def server(self, site_file: Path | None, method: str, path: str, body: object = None) -> Any:
         """An answer of the running server's API, such as ``/plugins/<name>/..``; raises click.ClickException."""

@@ -20,7 +20,7 @@ FOLDERS = {"csms": "csms", "csms_plugins": "plugins", "twisted.plugins": "twiste
 MAY: dict[str, str] = {
     "csms": "",
     "csms.addresses": "",
-    "csms.api": "csms.certificates csms.config csms.facade csms.hookspecs csms.model csms.outgoing csms.registries csms.workbench",
+    "csms.api": "csms.certificates csms.config csms.errands csms.facade csms.hookspecs csms.model csms.outgoing csms.registries csms.workbench",
     "csms.blocks": "csms.blocks csms.hooks csms.model csms.running csms.stations csms.store csms.switchboard "
     "csms.ocpp.times",
     "csms.blocks.evidence": "csms.evidence csms.model csms.store",
@@ -53,14 +53,15 @@ MAY: dict[str, str] = {
     "csms.config": "csms.settings csms.settings_reader csms.site_files csms.site_problems csms.toml_mistakes csms.toml_positions",
     "csms.connection": "csms.blocks.sentry csms.frames csms.gate csms.model csms.running csms.socket_care csms.stations csms.tls",
     "csms.dialects": "csms.model csms.ocpp csms.store",
+    "csms.errands": "",
     "csms.evidence": "csms.model",
     "csms.consumption": "csms.model",
     "csms.explained_bills": "csms.model",
     # What the store has of a transaction is what its story is made of.
     "csms.explanation": "csms.explained_bills csms.model csms.store",
-    "csms.facade": "csms.model csms.outgoing csms.registries csms.running",
+    "csms.facade": "csms.errands csms.model csms.outgoing csms.registries csms.running",
     # The narrow things that a plugin is given, cut from the pieces of the house.
-    "csms.facades": "csms.blocks.commands csms.blocks.notifications csms.config csms.dialects csms.facade csms.hooks csms.model "
+    "csms.facades": "csms.errands csms.blocks.commands csms.blocks.notifications csms.config csms.dialects csms.facade csms.hooks csms.model "
     "csms.ocpp.schemas csms.outgoing csms.plugins csms.site_map csms.store csms.switchboard",
     "csms.frames": "",
     # Who comes in; the socket asks and does as it is told.
@@ -69,7 +70,8 @@ MAY: dict[str, str] = {
     "csms.hooks": "csms.facade",
     "csms.hookspecs": "csms.model csms.registries",
     # Builds and joins: the one place that knows every piece, and which reactor it is given.
-    "csms.house": "csms.blocks csms.config csms.connection csms.dialects csms.facade csms.facades csms.gate csms.hooks csms.hookspecs csms.model "
+    "csms.house": "csms.blocks csms.config csms.connection csms.dialects csms.errands csms.facade csms.facades csms.gate csms.hooks csms.hookspecs "
+    "csms.model "
     "csms.ocpp csms.plugins csms.policies csms.redaction csms.registries csms.site_changes csms.site_map csms.store csms.switchboard "
     "csms.web",
     "csms.ledger": "csms.model",
@@ -147,7 +149,7 @@ LIBRARIES: dict[str, str] = {
     "twisted": "csms.blocks csms.cli csms.connection csms.facade csms.facades csms.gate csms.hooks csms.house csms.outgoing csms.plugin_set "
     "csms.plugins csms.registries csms.rehearsal csms.running csms.sim csms.socket_care csms.station_reactor csms.stations "
     "csms.store csms.switchboard csms.tap csms.testing csms.tls csms.web csms_plugins twisted.plugins csms.strain "
-    "csms.turns csms.upload_door csms.watchdog",
+    "csms.errands csms.turns csms.upload_door csms.watchdog",
 }
 """Which parts may import which library; a library that is not here may be imported by nobody."""
 

@@ -26,7 +26,7 @@ class Bench:
 
         from csms.house import House
 
-        house = House(_site(site_file, name, settings), Clock())
+        house = House(_site(site_file, {name: settings}), Clock())
         return next(one.instance for one in house.plugins.loaded if one.found.name == name)
 
     def rehearse(
@@ -35,17 +35,18 @@ class Bench:
         """A rehearsal for a plugin."""
         from csms.rehearsal import Stage
 
-        return Stage(_site(site_file, name, settings), name, at, dry=dry)
+        return Stage(_site(site_file, {name: settings}), name, at, dry=dry)
 
     def site_schema(self) -> Mapping[str, Any]:
         """The JSON Schema of the site file."""
         return site_schema()
 
-    def frames(self, log: Path) -> Sequence[tuple[str, datetime, str, str]]:
-        """Every frame of a message log in order."""
-        from csms.store import StoreFault
+    def frames(self, log: Path | None, site_file: Path | None = None) -> Sequence[tuple[str, datetime, str, str]]:
+        """Every frame of a message log, or of the site's own, in order."""
+        from csms.store import StoreFault, log_beside
         from csms.store.inline import frames_of
 
+        log = log or log_beside(_site(site_file, {}).database_file)
         try:
             return [(one.station, one.at, one.direction, one.frame) for one in frames_of(log)]
         except StoreFault as fault:
@@ -56,11 +57,11 @@ class Bench:
         return api_of(site_file, None, None).ask(method, path, body)
 
 
-def _site(site_file: Path | None, name: str, settings: Mapping[str, Any]) -> Site:
-    """The site of a file, with other settings for a plugin, which is enabled."""
+def _site(site_file: Path | None, overrides: Mapping[str, Mapping[str, Any]]) -> Site:
+    """The site of a file, with other settings for some plugins, which are enabled."""
     path = site_file or (Path("csms.toml") if Path("csms.toml").is_file() else None)
     site = read_site(path)
-    return overridden(site, {name: settings})
+    return overridden(site, overrides)
 
 
 class Commands(click.Group):

@@ -19,7 +19,7 @@ from csms.store.security import KeptCertificate, Standing
 from csms.store.shelves import Shelf, Shelves, Thinning, Walk
 from csms.store.sole_use import InUse, SoleUse
 from csms.store.state import StoredEvent
-from csms.store.store import Store
+from csms.store.store import Store, log_beside
 from csms.store.verify import verify
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "StoredTelemetry",
     "Thinning",
     "Walk",
+    "log_beside",
     "shelves",
     "verify",
 ]

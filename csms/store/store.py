@@ -34,6 +34,11 @@ from csms.store.uploads import UploadRows
 from csms.store.writer import Writer
 
 
+def log_beside(file: Path) -> Path:
+    """Where the message log of a database is unless somebody says otherwise."""
+    return file.with_name(f"{file.stem}-messages{file.suffix}")
+
+
 class Store:
     """The database of one node. ``committed(writes, seconds)`` is told of each batch of the main file, in the reactor's thread."""
 
@@ -50,7 +55,7 @@ class Store:
         committed: Callable[[int, float], None] | None = None,
     ) -> None:
         self.file = Path(file)
-        self.messages_file = messages_file or self.file.with_name(f"{self.file.stem}-messages{self.file.suffix}")
+        self.messages_file = messages_file or log_beside(self.file)
         self._reactor = reactor
         self._sole_use = SoleUse(self.file)
         self._readers = self.READERS(self.file, reactor)

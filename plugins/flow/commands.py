@@ -13,8 +13,9 @@ from typing import Any
 import click
 from csms_plugins.flow.checking import check_files, check_site
 from csms_plugins.flow.explaining import told
+from csms_plugins.flow.files import duration
 from csms_plugins.flow.lints import Finding
-from csms_plugins.flow.replaying import compare, read_log, replayed
+from csms_plugins.flow.replaying import compare, read_log, recent, replayed
 from csms_plugins.flow.sarif import sarif
 from csms_plugins.flow.schema import rule_schema
 from csms_plugins.flow.trials import run_file
@@ -151,7 +152,7 @@ def _event(file: Path, station: str) -> Any:
 
 
 @rules.command()
-@click.argument("log", type=click.Path(path_type=Path, exists=True))
+@click.argument("log", type=click.Path(path_type=Path, exists=True), required=False)
 @click.option(
     "--rules",
     "new",
@@ -159,13 +160,22 @@ def _event(file: Path, station: str) -> Any:
     multiple=True,
     help="rule files to compare with the site's",
 )
+@click.option("--last", default="", help="only the last so long of the log, such as 1d")
 @SITE
 @JSON
 @click.pass_obj
-def replay(bench: Workbench, log: Path, new: tuple[Path, ...], site_file: Path | None, as_json: bool) -> None:
-    """Give recorded traffic (the message log, or lines of JSON) to the rules again; nothing is sent."""
+def replay(
+    bench: Workbench, log: Path | None, new: tuple[Path, ...], last: str, site_file: Path | None, as_json: bool
+) -> None:
+    """Give recorded traffic (LOG, else the site's own message log) to the rules again; nothing is sent.
+
+    LOG is a message log (csms-messages.sqlite), or lines of JSON with station, at, direction and frame.
+    """
+    last_s = duration(last or "36500d")
+    if last_s is None:
+        raise click.ClickException(f"--last is a duration such as 1d, not {last!r}")
     try:
-        frames = read_log(bench, log)
+        frames = recent(read_log(bench, site_file, log), last_s)
         now = replayed(bench, site_file, frames, ())
         then = replayed(bench, site_file, frames, new) if new else None
     except (SiteFileError, ValueError) as wrong:

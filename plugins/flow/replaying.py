@@ -75,10 +75,16 @@ class Replay:
         return counted
 
 
-def read_log(bench: Workbench, path: Path) -> list[Frame]:
-    """The frames of a message log, or of lines of JSON with station, at, direction and frame; raises ValueError."""
-    if path.suffix in (".sqlite", ".db"):
-        return [Frame(*one) for one in bench.frames(path)]
+def recent(frames: Sequence[Frame], last_s: float) -> list[Frame]:
+    """The frames of the last so many seconds before the newest one."""
+    since = frames[-1].at - timedelta(seconds=min(last_s, 3e8)) if frames else None
+    return [one for one in frames if since is None or one.at >= since]
+
+
+def read_log(bench: Workbench, site_file: Path | None, path: Path | None) -> list[Frame]:
+    """The frames of a message log (none: the site's own), or of lines of JSON with station, at, direction and frame; raises ValueError."""
+    if path is None or path.suffix in (".sqlite", ".db"):
+        return [Frame(*one) for one in bench.frames(path, site_file)]
     found = []
     try:
         text = path.read_text("utf-8-sig")

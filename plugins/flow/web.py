@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from csms_plugins.flow import explaining
+from csms_plugins.flow import explaining, rehearsing
 from csms_plugins.flow.explaining import Refused
 from csms_plugins.flow.files import duration
 from twisted.internet import defer
@@ -23,7 +22,7 @@ FOREVER_S = 36500 * 86400.0
 
 
 class RulesResource(Resource):
-    """GET: all rules; ``/explain``, ``/flags``; POST ``/check``, ``/reset``, ``/explain``; PUT ``/flags/<station>``."""
+    """GET: all rules; ``/explain``, ``/flags``; POST ``/check``, ``/test``, ``/replay``, ``/reset``, ``/explain``; PUT ``/flags/<station>``."""
 
     isLeaf = True
 
@@ -59,12 +58,16 @@ class RulesResource(Resource):
             case "PUT", ["flags", station]:
                 return await self._set_flags(station, _json(request))
             case "POST", ["check"]:
-                return {"mistakes": [asdict(one) for one in self._rules.read(self._rules.settings).mistakes]}
+                return await rehearsing.check(self._rules.csms, _json(request))
+            case "POST", ["test"]:
+                return await rehearsing.test(self._rules.csms, _json(request))
+            case "POST", ["replay"]:
+                return await rehearsing.replay(self._rules.csms, _json(request))
             case "POST", ["reset"]:
                 return await self._reset(_json(request))
             case "GET", [name] if name in self._rules.engine.rules:
                 return self._rules.rule_report(name)
-            case _, [] | ["explain" | "flags" | "check" | "reset"] | ["flags", _]:
+            case _, [] | ["explain" | "flags" | "check" | "test" | "replay" | "reset"] | ["flags", _]:
                 raise Refused(405, f"{method} is not for this path")
         raise Refused(404, f"there is no rule {'/'.join(path)}")
 
@@ -110,7 +113,7 @@ def _json(request: Any) -> Any:
     if len(text) > MOST_BYTES:
         raise Refused(413, "the body is too long")
     try:
-        return json.loads(text)
+        return json.loads(text) if text else None
     except (ValueError, RecursionError):
         raise Refused(400, "the body is not JSON") from None
 

@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 import websockets
+from api_client import Api
 from server_process import ServerProcess, csms_bin
 
 RULES = """
@@ -106,6 +107,38 @@ def test_a_command_that_was_cut_off_is_uncertain_and_never_sent_again(own: Serve
     assert station.asked == ["Heartbeat"]
     assert "rule after-boot ended early: send: uncertain" in own.log
     assert "uncertain" in explained(own)
+
+
+TRIED = """
+[[test]]
+name = "boots"
+given.stations = [{ id = "CS1" }]
+steps = [{ at = "1s", expect_none = true }]
+"""
+QUIET = '[[rule]]\nname = "quiet"\non = "station.lost"\n[[rule.do]]\nlog = "x"\n'
+
+
+def test_rules_are_checked_tested_and_replayed_over_the_api_by_operators(own: ServerProcess) -> None:
+    begun(own)
+    api = Api(own)
+    asyncio.run(Station(own).talk(boot=True, seconds=5, until=1))
+    door = "/plugins/flow_rules/rules"
+    assert api.request("POST", f"{door}/check", {}).body == {"mistakes": [], "warnings": []}
+    [mistake] = api.request("POST", f"{door}/check", {"text": RULES.replace("station.booted", "station.boted")}).body[
+        "mistakes"
+    ]
+    assert (mistake["file"], mistake["line"], mistake["cure"]) == ("text.toml", 4, "did you mean station.booted?")
+    tested = api.request("POST", f"{door}/test", {"text": TRIED + QUIET})
+    assert (tested.body["passed"], [one["name"] for one in tested.body["tests"]]) == (1, ["boots"]), tested.text
+    replayed = api.request("POST", f"{door}/replay", {"last": "1h", "rules": QUIET})
+    assert replayed.body["rules"]["orders"]["TriggerMessage"]["stations"] == 1, replayed.text
+    assert replayed.body["new"]["orders"] == {}
+    none = api.request("POST", f"{door}/test", {})
+    assert (none.status, none.body["title"]) == (400, "no files with tests: name them, or put them into tests/rules/")
+    key = api.request("POST", "/api/v1/keys", {"name": "looker", "role": "viewer"}).body["token"]
+    for path in ("check", "test", "replay"):
+        assert api.request("POST", f"{door}/{path}", {}, token=key).status == 403
+    assert api.request("GET", door, token=key).status == 200
 
 
 def test_the_safe_mode_reads_and_runs_no_rule(own: ServerProcess) -> None:

@@ -22,6 +22,7 @@ from zope.interface import implementer
 from csms.api import (
     Action,
     Bill,
+    Busy,
     CommandRecord,
     CommandState,
     ConnectorRecord,
@@ -32,6 +33,7 @@ from csms.api import (
     OutgoingFault,
     PluginFailed,
     QuestionKind,
+    Ran,
     SiteScope,
     StationRecord,
     StationRef,
@@ -133,6 +135,8 @@ class FakeCsms:
         self.notified: list[dict[str, Any]] = []
         self.fetched: list[tuple[str, bytes | None]] = []
         self.web: list[Fetched] = []
+        self.errands: list[list[str]] = []
+        self.ran: list[Ran | Busy] = []
         self.channels: dict[str, str] = {"log": "log"}
         self.site = SiteScope("depot", timezone=timezone)
         self.other_sites: list[SiteScope] = []
@@ -173,6 +177,7 @@ class FakeCsms:
             fetch=self._fetch,
             fetch_own=self._fetch,
             dial=dial,
+            errand=self._errand,
         )
 
     async def _send(self, station: str, command: object, *, origin: str) -> CommandRecord:
@@ -183,6 +188,14 @@ class FakeCsms:
         record = replace(record, error="not now") if state is CommandState.REJECTED else record
         self.read.commands[origin] = record
         return record
+
+    async def _errand(self, arguments: Sequence[str], seconds: float) -> Ran:
+        self.errands.append(list(arguments))
+        match self.ran.pop(0):
+            case Ran() as ran:
+                return ran
+            case Busy() as busy:
+                raise busy
 
     async def _fetch(self, url: str, *, body: bytes | None = None, content_type: str = "", **limits: Any) -> Fetched:
         self.fetched.append((url, body))
@@ -271,9 +284,11 @@ def result(awaitable: Any) -> Any:
     return found[0]
 
 
-def ask(resource: IResource, method: str = "GET", body: object = b"") -> tuple[int, Mapping[str, Any], Any]:
+def ask(
+    resource: IResource, method: str = "GET", body: object = b"", path: str = ""
+) -> tuple[int, Mapping[str, Any], Any]:
     """One request to a plugin's resource: status, JSON, and the request itself."""
-    request: Any = DummyRequest([b""])
+    request: Any = DummyRequest([path.encode()])
     request.method = method.encode()
     request.content = io.BytesIO(body if isinstance(body, bytes) else json.dumps(body).encode())
     answer: Any = resource.render(request)  # type: ignore[no-untyped-call]

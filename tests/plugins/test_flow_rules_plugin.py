@@ -23,6 +23,7 @@ from csms.api import (
     BootDecision,
     BootNotification,
     BootStatus,
+    Busy,
     CallReceived,
     ChangeAvailability,
     CommandClosed,
@@ -31,6 +32,7 @@ from csms.api import (
     ConnectorStatus,
     EventType,
     IdToken,
+    Ran,
     RawCall,
     Reset,
     ResetPlan,
@@ -480,6 +482,38 @@ def test_the_rules_are_shown_over_http(tmp_path: Path) -> None:
     assert (shown["name"], shown["place"], shown["state"], shown["counts"]) == ("a", "rules/a.toml:1", "on", {"ran": 1})
     assert shown["traces"][0]["steps"] == ["log: CS1 Faulted"]
     assert ask(web.found["flow_rules/rules"], "DELETE")[0] == 405
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "ran", "status", "said"),
+    [
+        ("check", None, Ran(1, '[{"level": "error"}, {"level": "warning"}]', ""), 200, ["check", "--json"]),
+        ("test", {}, Ran(1, '[{"mistakes": [1]}, {"mistakes": []}]', ""), 200, ["test", "--json"]),
+        ("replay", {"last": "2d"}, Ran(0, "{}", ""), 200, ["replay", "--json", "--last", "2d"]),
+        ("test", {}, Ran(1, "", "Error: no files with tests\n"), 400, "no files with tests"),
+        ("replay", {}, Ran(None, "", ""), 503, "this takes longer than 120 s"),
+        ("replay", {}, Busy("another one is on its way"), 409, "another one is on its way"),
+        ("replay", {"last": "soon"}, None, 400, "last is a duration"),
+        ("check", {"text": 3}, None, 400, "the body is an object with texts"),
+        ("check", [], None, 400, "the body is an object with texts"),
+        ("test", {"text": '[[test]]\nfiles = ["/etc/passwd"]'}, None, 400, "files is for tests in files"),
+    ],
+)
+def test_check_test_and_replay_are_errands_of_the_api(
+    tmp_path: Path, path: str, body: Any, ran: Ran | Busy | None, status: int, said: Any
+) -> None:
+    house = House(tmp_path, rule())
+    web = WebRegistry("flow_rules")
+    house.plugin.register_web(web)
+    house.fake.ran = [ran] if ran else []
+    got, answer, _ = ask(web.found["flow_rules/rules"], "POST", b"" if body is None else body, path)
+    assert got == status, answer
+    if status == 200:
+        assert house.fake.errands == [["rules", *said]]
+    else:
+        assert said in answer["title"]
+    if path == "check" and status == 200:
+        assert {name: len(found) for name, found in answer.items()} == {"mistakes": 1, "warnings": 1}
 
 
 # The shipped presets
