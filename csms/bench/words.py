@@ -129,6 +129,12 @@ class Words:
         payload |= {"idToken": TOKEN, "evse": {"id": 1, "connectorId": 1}}
         return template("TransactionEvent", payload) % self._event_holes()
 
+    def ended(self) -> bytes:
+        """The Ended event of the station's transaction."""
+        payload = self._event("Ended", "EVDeparted", six_values())
+        payload["transactionInfo"] |= {"chargingState": "Idle", "stoppedReason": "EVDisconnected"}
+        return template("TransactionEvent", payload) % self._event_holes()
+
     def heartbeat(self) -> bytes:
         """Heartbeat."""
         return self._heartbeat % self._id()
