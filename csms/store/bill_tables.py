@@ -39,7 +39,7 @@ class Bill(Row):
     meter_stop_wh = TextField(null=True)
     started_at = BigIntegerField(null=True)
     ended_at = BigIntegerField(null=True)
-    issued_at = BigIntegerField()
+    issued_at = BigIntegerField(index=True)
     evidence = TextField(null=True)
     revision = BigIntegerField()
 

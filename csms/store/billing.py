@@ -24,6 +24,7 @@ from csms.store.statements import ONE, Q, compiled, insertion
 from csms.store.tables import Transaction
 from csms.store.writer import Writer
 
+LAST = 2**63 - 1
 OF_TRANSACTION = compiled(ALL.where(Row.transaction == Q).order_by(Row.id))
 BY_NUMBER = compiled(ALL.where(Row.number == Q))
 STATUS = compiled(Row.update({Row.status: Q}).where(Row.id == Q))
@@ -164,18 +165,18 @@ class BillRows:
         limit: int = 100,
     ) -> builtins.list[Bill]:
         """Bills, the newest first; ``after`` goes on behind (below) that id. ``since`` and ``until`` are of the time of issue."""
-        query = ALL.order_by(Row.id.desc()).limit(limit)
+        found = Row.select(Row.id).order_by(Row.id.desc()).limit(limit)
         wanted = {Row.station: station, Row.transaction: transaction, Row.status: status and status.value}
         for field, value in wanted.items():
             if value is not None:
-                query = query.where(field == value)
-        if since is not None:
-            query = query.where(Row.issued_at >= micros(since))
-        if until is not None:
-            query = query.where(Row.issued_at < micros(until))
+                found = found.where(field == value)
+        if since is not None or until is not None:
+            # Both ends, so that the index of times is used; the numbers alone are sorted, and never whole bills.
+            earliest, latest = (0 if since is None else micros(since)), (LAST if until is None else micros(until))
+            found = found.where(Row.issued_at >= earliest, Row.issued_at < latest)
         if after:
-            query = query.where(Row.id < after)
-        return await self._readers.many(query, bill_of)
+            found = found.where(Row.id < after)
+        return await self._readers.many(ALL.where(Row.id.in_(found)).order_by(Row.id.desc()), bill_of)
 
     async def history(self, transaction: int) -> builtins.list[BillStep]:
         """Everything that happened to the bills of a transaction, in order."""

@@ -15,7 +15,7 @@ from csms.store.connections import Readers, WritingConnection
 from csms.store.neighbours import DUE_AGAIN
 from csms.store.state import FOUND, GET, Kept
 from csms.store.statements import ONE, Q, compiled, insertion, turn
-from csms.store.tables import ACTIVE, OPEN, WANTING
+from csms.store.tables import ACTIVE, GOING_ON, OPEN, WANTING
 from csms.store.tables import Healing as Row
 from csms.store.tables import Transaction as TransactionRow
 from csms.store.writer import Writer
@@ -39,9 +39,9 @@ ALL = Row.select(*FIELDS)
 NEW = compiled(insertion(Row, without=("id",)).on_conflict(action="nothing"))
 UNASKED = FOUND.join(Row, JOIN.LEFT_OUTER, on=(Row.transaction == TransactionRow.id) & OPEN).where(Row.id.is_null())
 WANTING_UNASKED = compiled(UNASKED.where(WANTING).order_by(TransactionRow.id).limit(Q))
-SILENT = UNASKED.where(ACTIVE, TransactionRow.heard_at <= Q).order_by(TransactionRow.id)
-SILENT_UNASKED = compiled(SILENT.limit(Q))
-SILENT_OF_STATION = compiled(SILENT.where(TransactionRow.station == Q).limit(Q))
+SILENT = UNASKED.where(TransactionRow.heard_at <= Q).order_by(TransactionRow.id).limit(Q)
+SILENT_UNASKED = compiled(SILENT.where(GOING_ON))
+SILENT_OF_STATION = compiled(SILENT.where(ACTIVE, TransactionRow.station == Q))
 DUE = compiled(ALL.where(OPEN, turn(Row.next_at)).order_by(Row.next_at, Row.id).limit(Q))
 OF_TRANSACTION = compiled(ALL.where(Row.transaction == Q).order_by(Row.id))
 ASKED = compiled(Row.update({Row.tries: Row.tries + ONE, Row.asked_at: Q, Row.next_at: Q}).where(OPEN, Row.id == Q))

@@ -124,6 +124,8 @@ class Transaction(Row):
 
 
 ACTIVE = Transaction.active == ONE
+GOING_ON = Transaction.id.in_(Transaction.select(Transaction.id).where(ACTIVE))
+"""The same for lists in the order of numbers: the few are found by their own index, where ``ACTIVE`` would look at all that ever ended."""
 DUE = Transaction.revision > Transaction.billed_revision
 NOBODY_GAVE_UP = Transaction.gave_up == NOTHING
 WANTING = (Transaction.wants == ONE) & NOBODY_GAVE_UP

@@ -27,14 +27,14 @@ from csms.store.presence import refuse_older
 from csms.store.recording import Arrival, Recorded, keep
 from csms.store.state import ALL_OF, BY_WIRE_ID, FOUND, GET, Decode, Kept, StoredEvent, stored_event
 from csms.store.statements import Q, compiled
-from csms.store.tables import ACTIVE, DUE
+from csms.store.tables import ACTIVE, DUE, GOING_ON
 from csms.store.tables import Transaction as Row
 from csms.store.tables import TransactionEvent as EventRow
 from csms.store.writer import Writer
 
 ACTIVE_OF_STATION = compiled(FOUND.where(ACTIVE, Row.station == Q).order_by(Row.id))
 ACTIVE_OF_TOKEN = compiled(FOUND.where(ACTIVE, Row.token_key == Q, Row.token_type == Q).order_by(Row.id))
-ALL_ACTIVE = compiled(FOUND.where(ACTIVE).order_by(Row.id))
+ALL_ACTIVE = compiled(FOUND.where(GOING_ON).order_by(Row.id))
 DUE_BILLS = compiled(FOUND.where(DUE, Row.active == SQL("0"), Row.id > Q).order_by(Row.id).limit(Q))
 DECIDED = compiled(
     EventRow.select(EventRow.decision, EventRow.body)
@@ -149,8 +149,10 @@ class TransactionRows:
         query = FOUND.where(UNJOINED).order_by(Row.id.desc()).limit(limit)
         if station is not None:
             query = query.where(Row.station == station)
-        if active is not None:
-            query = query.where(Row.active == int(active))
+        if active:
+            query = query.where(GOING_ON)
+        elif active is not None:
+            query = query.where(Row.active == 0)
         if after:
             query = query.where(Row.id < after)
         return await self._readers.many(query, _state)
