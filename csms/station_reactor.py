@@ -60,22 +60,29 @@ class StationReactor(EPollReactor):
         return "stations"
 
     def doRead(self) -> None:
-        """Serve every socket that is ready."""
+        """Serve every socket that is ready; what one of them raises ends that one, and the others never hear of it."""
         sockets = self._selectables
         for fd, event in self._poller.poll(0, len(sockets)):
             socket = sockets.get(fd)
             if socket is None:
                 continue
-            if event != EPOLLIN:
-                self._doReadOrWrite(socket, fd, event)  # type: ignore[no-untyped-call]
-                continue
             try:
-                over = socket.doRead()
+                if event != EPOLLIN:
+                    self._doReadOrWrite(socket, fd, event)  # type: ignore[no-untyped-call]
+                elif over := socket.doRead():
+                    self._disconnectSelectable(socket, over, True)  # type: ignore[no-untyped-call]
             except Exception as fault:
-                LOG.failure("bug: reading a station's socket failed")
-                over = fault
-            if over:
-                self._disconnectSelectable(socket, over, True)  # type: ignore[no-untyped-call]
+                LOG.failure("bug: serving a station's socket failed")
+                self._drop(fd, socket, fault)
+
+    def _drop(self, fd: int, socket: Any, fault: Exception) -> None:
+        """End the connection of a socket that raised, unless its end is what raised."""
+        if self._selectables.get(fd) is not socket:
+            return
+        try:
+            self._disconnectSelectable(socket, fault, True)  # type: ignore[no-untyped-call]
+        except Exception:
+            LOG.failure("bug: the end of a station's connection failed")
 
     def connectionLost(self, reason: Any) -> None:
         """The real reactor ends."""

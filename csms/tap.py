@@ -27,6 +27,7 @@ from csms.connection import station_factory
 from csms.house import House
 from csms.plugins import names
 from csms.running import run_guarded
+from csms.station_sockets import for_stations
 from csms.store import SchemaFault, StoreFault
 from csms.strain import Strain, raise_descriptor_limit
 from csms.tls import Contexts, TlsFault, TlsFiles, wrapped
@@ -192,15 +193,6 @@ class CsmsService(Service):
         """Stop listening, close the stations' sockets, drain and close the database."""
         super().stopService()  # type: ignore[no-untyped-call]
         return defer.Deferred.fromCoroutine(self._close())
-
-
-def for_stations(reactor: Any) -> Any:
-    """What the sockets of stations live in: a reactor of their own inside one that uses epoll, else the given one."""
-    if type(reactor).__name__ != "EPollReactor":
-        return reactor
-    from csms.station_reactor import StationReactor
-
-    return StationReactor(reactor)
 
 
 def tls_contexts(site: Site) -> list[Contexts | None]:

@@ -103,12 +103,13 @@ MAY: dict[str, str] = {
     "csms.socket_care": "",
     "csms.starter": "csms.model csms.settings csms.settings_reader",
     "csms.station_reactor": "csms.socket_care",
+    "csms.station_sockets": "csms.station_reactor",
     "csms.stations": "csms.model csms.ocpp csms.running csms.turns",
     "csms.store": "csms.store csms.model csms.ledger",
     "csms.strain": "",
     "csms.watchdog": "",
     "csms.switchboard": "csms.model csms.stations csms.store",
-    "csms.tap": "csms.addresses csms.config csms.connection csms.house csms.plugins csms.running csms.station_reactor "
+    "csms.tap": "csms.addresses csms.config csms.connection csms.house csms.plugins csms.running csms.station_sockets "
     "csms.store csms.strain csms.tls csms.upload_door csms.watchdog csms.web",
     "csms.testing": "csms.blocks.security csms.config csms.dialects csms.house csms.model csms.stations csms.store",
     "csms.tls": "csms.model",

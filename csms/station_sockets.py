@@ -1,0 +1,14 @@
+"""Which reactor the sockets of stations live in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def for_stations(reactor: Any) -> Any:
+    """A reactor of their own inside one that uses epoll, else the given one."""
+    if type(reactor).__name__ != "EPollReactor":
+        return reactor
+    from csms.station_reactor import StationReactor
+
+    return StationReactor(reactor)
