@@ -97,3 +97,17 @@ def growth(session: nox.Session) -> None:
     """How the server grows with stations, rules and plugins, and everybody back at once; ``-- --quick`` for a short look."""
     session.install(".[bench]")
     session.run("python", "benchmarks/growth.py", *session.posargs)
+
+
+@nox.session
+def full(session: nox.Session) -> None:
+    """Start, pages, commands and retention with none, one million and ten million messages in the database (10 GB of disk)."""
+    session.install(".[bench]")
+    session.run("python", "benchmarks/full.py", *session.posargs)
+
+
+@nox.session
+def handshakes(session: nox.Session) -> None:
+    """What it costs to let a station in and to keep it, plain and over TLS, and everybody back at once."""
+    session.install(".[bench]")
+    session.run("python", "benchmarks/handshakes.py", *session.posargs)

@@ -120,13 +120,13 @@ def prepared(folder: Path, core: int | None, setup: Setup) -> ServerProcess:
     return server
 
 
-def reference(script: str) -> Started:
-    """A server that is one of the scripts here and takes its port as argument."""
+def reference(script: str, *more: str) -> Started:
+    """A server that is one of the scripts here and takes its port as argument, and what is ``more``."""
 
     @contextmanager
     def run(core: int | None) -> Iterator[Address]:
         (port,) = free_ports(1)
-        command = [sys.executable, str(HERE / script), str(port)]
+        command = [sys.executable, str(HERE / script), str(port), *more]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
         if core is not None:
             os.sched_setaffinity(process.pid, {core})
