@@ -86,6 +86,16 @@ def schedules(session: nox.Session) -> None:
 
 
 @nox.session
+def tls(session: nox.Session) -> None:
+    """sslyze, in an environment of its own (AGPL: a program that is started, never a dependency), scans a running server's TLS."""
+    session.install(".[test]")
+    tools = Path(session.create_tmp()).resolve() / "sslyze"
+    session.run("python", "-m", "venv", str(tools))
+    session.run(str(tools / "bin" / "pip"), "install", "-q", "sslyze==6.*", external=True)
+    session.run("python", "tests/end_to_end/tls_scan.py", env={"SSLYZE": str(tools / "bin" / "sslyze")})
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """The benchmark, side by side with its references; what stands behind ``--`` goes to it."""
     session.install(".[bench]")

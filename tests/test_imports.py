@@ -74,6 +74,7 @@ MAY: dict[str, str] = {
     "csms.model "
     "csms.ocpp csms.plugins csms.policies csms.redaction csms.registries csms.site_changes csms.site_map csms.store csms.switchboard "
     "csms.web",
+    "csms.log_lines": "",
     "csms.ledger": "csms.model",
     "csms.model": "csms.model",
     "csms.ocpp": "csms.model csms.ocpp",
@@ -109,7 +110,7 @@ MAY: dict[str, str] = {
     "csms.strain": "",
     "csms.watchdog": "",
     "csms.switchboard": "csms.model csms.stations csms.store",
-    "csms.tap": "csms.addresses csms.config csms.connection csms.house csms.plugins csms.running csms.station_sockets "
+    "csms.tap": "csms.addresses csms.config csms.connection csms.house csms.log_lines csms.plugins csms.running csms.station_sockets "
     "csms.store csms.strain csms.tls csms.upload_door csms.watchdog csms.web",
     "csms.testing": "csms.blocks.security csms.config csms.dialects csms.house csms.model csms.stations csms.store",
     "csms.tls": "csms.model",
