@@ -218,7 +218,9 @@ class FakeStation:
         return defer.succeed(None) if self.alive else defer.Deferred()
 
 
-async def make_csms(folder: Path, *, site: str = "", clock: Clock | None = None) -> TestCsms:
+async def make_csms(
+    folder: Path, *, site: str = "", clock: Clock | None = None, store: Store | None = None
+) -> TestCsms:
     """A running CSMS in a folder, from the text of a site file.
 
     Unless it says otherwise, stations that nobody knows are let in, and none is asked for its start and stop points.
@@ -233,7 +235,7 @@ async def make_csms(folder: Path, *, site: str = "", clock: Clock | None = None)
     settings = load_site(file)
     start = clock.seconds()
     now = lambda: NOON + timedelta(seconds=clock.seconds() - start)  # noqa: E731 - the wall clock that the timers move
-    house = House(settings, clock, now, store=Store(settings.database_file, reactor))
+    house = House(settings, clock, now, store=store or Store(settings.database_file, reactor))
     csms = TestCsms(house, clock, reactor)
     await house.store.open()
     await house.commands.recover()

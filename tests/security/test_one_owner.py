@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import pytest_twisted
@@ -12,13 +14,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from socket_kit import Socket
 from tls_kit import deferred, in_reactor
+from twisted.internet.task import Clock
 from twisted.internet.threads import deferToThread
 
+from csms.gate import StationGate
 from csms.model.availability import TriggerMessage
+from csms.store.inline import InlineStore
 from csms.testing import TestCsms, make_csms
 
 SITE = "[server]\nprofiles = [1]\nfailed_tries = 1000\n[stations]\nunknown = 'refuse'\n"
 KEY = "k" * 20
+EXAMPLES = int(os.environ.get("CSMS_EXAMPLES", "30"))
 PING, PONG = b"\x89\x04csms", b"\x8a\x84\0\0\0\0csms"
 CALL = b'[2,"'
 
@@ -47,21 +53,15 @@ class Link:
 class OneIdentity(RuleBasedStateMachine):
     """Clients that open, show the right key or a wrong one, answer pings or not, and close when they like."""
 
-    folder: Path
+    csms: TestCsms
+    gate: StationGate
+    numbers = count(1)
 
     @initialize()
     def start(self) -> None:
         self.links: list[Link] = []
-        self.number = 0
-        in_reactor(self._start)
-
-    async def _start(self) -> None:
-        OneIdentity.number_of_runs = getattr(OneIdentity, "number_of_runs", 0) + 1
-        folder = self.folder / str(OneIdentity.number_of_runs)
-        folder.mkdir()
-        self.csms: TestCsms = await make_csms(folder, site=SITE)
-        await self.csms.house.provisioning.provision("CS1", password=KEY)
-        self.gate = self.csms.house.gate()
+        self.id = f"CS{next(self.numbers)}"
+        in_reactor(lambda: self.csms.house.provisioning.provision(self.id, password=KEY))
 
     @rule(right=st.booleans())
     def opens(self, right: bool) -> None:
@@ -71,7 +71,7 @@ class OneIdentity(RuleBasedStateMachine):
         socket = Socket(self.csms, frozenset({1}), gate=self.gate)
         link = Link(socket, right=right)
         self.links.append(link)
-        socket.ask_for("/ocpp/CS1", password=KEY if right else "wrong")
+        socket.ask_for(f"/ocpp/{self.id}", password=KEY if right else "wrong")
         await self._pass_time(3)
 
     @rule()
@@ -82,7 +82,7 @@ class OneIdentity(RuleBasedStateMachine):
         for _ in range(2):
             link = Link(Socket(self.csms, frozenset({1}), gate=self.gate))
             self.links.append(link)
-            link.socket.ask_for("/ocpp/CS1", password=KEY)
+            link.socket.ask_for(f"/ocpp/{self.id}", password=KEY)
         await self._pass_time(6)
 
     @rule(which=st.integers(0, 5))
@@ -107,9 +107,9 @@ class OneIdentity(RuleBasedStateMachine):
         in_reactor(self._command)
 
     async def _command(self) -> None:
-        owner = self.csms.house.switchboard.station("CS1")
+        owner = self.csms.house.switchboard.station(self.id)
         before = {id(link): link.sent.count(CALL) for link in self.links}
-        sending = deferred(self.csms.house.commands.send("CS1", TriggerMessage("Heartbeat"), origin="test"))
+        sending = deferred(self.csms.house.commands.send(self.id, TriggerMessage("Heartbeat"), origin="test"))
         await self.csms.settle(
             lambda: sending.called or any(link.sent.count(CALL) > before[id(link)] for link in self.links)
         )
@@ -125,17 +125,10 @@ class OneIdentity(RuleBasedStateMachine):
         """Living clients answer pings while the time goes by."""
         for _ in range(seconds):
             for _ in range(4):
-                await self._turns()
+                self.csms.clock.advance(0)
                 self._answer_pings()
             self.csms.clock.advance(1)
-        await self._turns()
-
-    async def _turns(self) -> None:
-        from twisted.internet import reactor, task
-
-        for _ in range(6):
-            self.csms.clock.advance(0)
-            await task.deferLater(reactor, 0.001)  # type: ignore[arg-type]
+        self.csms.clock.advance(0)
 
     def _answer_pings(self) -> None:
         for link in self.links:
@@ -146,13 +139,12 @@ class OneIdentity(RuleBasedStateMachine):
 
     @invariant()
     def exactly_one_owner(self) -> None:
-        if not hasattr(self, "csms"):
-            return
-        in_reactor(self._look)
+        if hasattr(self, "id"):
+            in_reactor(self._look)
 
     async def _look(self) -> None:
         house = self.csms.house
-        owner = house.switchboard.station("CS1")
+        owner = house.switchboard.station(self.id)
         owners = [
             link
             for link in self.links
@@ -165,17 +157,18 @@ class OneIdentity(RuleBasedStateMachine):
         assert not any(link.open for link in self.links if not link.right), "a wrong key opened a socket"
 
     def teardown(self) -> None:
-        if hasattr(self, "csms"):
-            in_reactor(self.csms.close)
+        for link in getattr(self, "links", ()):
+            in_reactor(lambda link=link: self._closes(link))
 
 
 @pytest_twisted.ensureDeferred
 async def test_exactly_one_owner_in_every_order(tmp_path: Path, installed_plugins: None) -> None:
-    OneIdentity.folder = tmp_path
-
-    def machine() -> None:
-        run_state_machine_as_test(
-            OneIdentity, settings=settings(max_examples=12, stateful_step_count=12, deadline=None)
-        )
-
-    await deferToThread(machine)
+    """One house for all stories, a station of its own for each."""
+    clock = Clock()
+    OneIdentity.csms = await make_csms(tmp_path, site=SITE, clock=clock, store=InlineStore(clock))
+    OneIdentity.gate = OneIdentity.csms.house.gate()
+    stories = settings(max_examples=EXAMPLES, stateful_step_count=12, deadline=None)
+    try:
+        await deferToThread(lambda: run_state_machine_as_test(OneIdentity, settings=stories))
+    finally:
+        await OneIdentity.csms.close()
