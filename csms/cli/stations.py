@@ -112,14 +112,14 @@ def station_profile(api: Api, as_json: bool, id: str, profile: int) -> None:
 
 @station.command("upgrade")
 @click.argument("id")
-@click.argument("profile", type=click.IntRange(2, 3))
-@click.argument("url")
+@click.argument("profile", type=click.Choice(["2", "3"]))
+@click.argument("address", metavar="URL")
 @click.option("--slot", default=1, show_default=True, help="the station's network slot to write to")
 @click.option("--wait", default=30, show_default=True, help="seconds to wait for the station to show the new profile")
 @over_api
-def station_upgrade(api: Api, as_json: bool, id: str, profile: int, url: str, slot: int, wait: int) -> None:
+def station_upgrade(api: Api, as_json: bool, id: str, profile: str, address: str, slot: int, wait: int) -> None:
     """Take a connected station to a higher security profile, at URL; the old one counts until it has shown the new one."""
-    arguments = {"url": url, "security_profile": profile, "slot": slot}
+    arguments = {"url": address, "security_profile": int(profile), "slot": slot}
     send_command(api, as_json, id, "UpgradeSecurityProfile", arguments, wait)
 
 
