@@ -9,6 +9,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+from canaries import Canaries
 
 ROOT = Path(__file__).parent.parent
 
@@ -43,3 +44,8 @@ def installed_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 _installed_as("csms_plugins", ROOT / "plugins")
 _installed_as("csms_rules", ROOT / "rules")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Secrets that are made during the run are looked for in all that it leaves."""
+    config.pluginmanager.register(Canaries(), "canaries")
