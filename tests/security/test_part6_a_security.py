@@ -66,9 +66,9 @@ async def test_tc_a_04_csms(door: Any, suite: str) -> None:
     context.set_ciphers(suite)
     dialled = await here.dial("CS1", PASSWORD, tls=context)
     assert dialled.status == 101, dialled.fault
-    assert dialled.socket.socket.cipher()[0] == suite
-    assert dialled.socket.socket.compression() is None
-    assert ("commonName", "127.0.0.1") in [part[0] for part in dialled.socket.socket.getpeercert()["subject"]]
+    assert dialled.tls.cipher()[0] == suite
+    assert dialled.tls.compression() is None
+    assert ("commonName", "127.0.0.1") in [part[0] for part in dialled.tls.getpeercert()["subject"]]
     assert await dialled.boots() == "Accepted"
     await dialled.closes()
 
@@ -84,7 +84,7 @@ async def test_tc_a_06_csms(door: Any) -> None:
     await here.until(lambda: here.expect("InvalidTLSVersion"))
     dialled = await here.dial("CS1", PASSWORD, tls=here.context(minimum_version=ssl.TLSVersion.TLSv1_3))
     assert dialled.status == 101, dialled.fault
-    assert dialled.socket.socket.version() == "TLSv1.3"
+    assert dialled.tls.version() == "TLSv1.3"
     assert await dialled.boots() == "Accepted"
     await dialled.closes()
 

@@ -93,7 +93,7 @@ async def test_threat_certificates_change_under_an_open_socket(door: Any) -> Non
     write_pair(here.folder / "tls", "server-ecdsa", *here.authority.server(HOST, "ecdsa", 20))
     assert here.contexts.reload()
     second = await here.station("CS2")
-    new, old = (one.dialled.socket.socket.getpeercert()["serialNumber"] for one in (second, station))  # type: ignore[union-attr]
+    new, old = (one.dialled.tls.getpeercert()["serialNumber"] for one in (second, station))
     assert new != old
     (here.folder / "tls" / "server-ecdsa.pem").write_text("nonsense")
     with pytest.raises(TlsFault, match=r"server-ecdsa\.pem"):

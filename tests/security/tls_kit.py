@@ -1,11 +1,16 @@
-"""A CSMS behind real TLS sockets on loopback, and stations that dial it with the ``websockets`` library in a thread."""
+"""A CSMS behind real TLS sockets on loopback, and stations that dial it with the ``websockets`` library.
+
+The stations live in an asyncio loop in a thread of its own: a TLS socket that one thread reads and another writes is not safe in Python.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import ssl
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,8 +23,10 @@ from twisted.internet import defer, task
 from twisted.internet.interfaces import IReactorPluggableNameResolver
 from twisted.internet.task import Clock
 from twisted.internet.threads import blockingCallFromThread, deferToThread
+from twisted.python.failure import Failure
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, WebSocketException
-from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 from zope.interface import implementer
 
 from csms.certificates import CA_NAME, Authority, write_pair
@@ -89,6 +96,7 @@ class Door:
     authority: Authority
     ports: list[Any] = field(default_factory=list)
     contexts: Any = None
+    stations: StationLoop = field(default_factory=lambda: StationLoop())
 
     def open(self) -> None:
         """Listen on both."""
@@ -105,6 +113,7 @@ class Door:
 
     async def close(self) -> None:
         """Listen no more."""
+        self.stations.stop()
         for port in self.ports:
             await port.stopListening()
 
@@ -134,19 +143,16 @@ class Door:
         scheme = "ws" if tls is None else "wss"
         url = f"{scheme}://{HOST}:{self.number(tls=tls is not None)}/ocpp/{station}"
 
-        def attempt() -> ClientConnection:
-            opening = connect(
-                url,
-                ssl=tls,
-                subprotocols=["ocpp2.0.1"],  # type: ignore[list-item]
-                additional_headers=headers,
-                open_timeout=WITHIN_S,
-                compression=None,
-            )
-            return opening.__enter__()
-
+        opening = connect(
+            url,
+            ssl=tls,
+            subprotocols=[Subprotocol("ocpp2.0.1")],
+            additional_headers=headers,
+            open_timeout=WITHIN_S,
+            compression=None,
+        )
         try:
-            socket = await self.wait(attempt)
+            socket = await self.outside(_opened(opening))
         except InvalidStatus as refused:
             return Dialled(self, status=refused.response.status_code)
         except (ssl.SSLError, OSError, EOFError, WebSocketException) as fault:
@@ -154,13 +160,21 @@ class Door:
         return Dialled(self, 101, socket=socket)
 
     async def wait(self, work: Callable[[], Any]) -> Any:
-        """Run something that blocks in a thread; meanwhile the CSMS's clock stands still, and what is due happens."""
+        """Run something that blocks in a thread."""
+        return await self._turned(deferToThread(work))
+
+    async def outside(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Run something in the stations' loop."""
+        return await self._turned(self.stations.run(work))
+
+    async def _turned(self, working: defer.Deferred[Any]) -> Any:
+        """Wait a minute at most; meanwhile the CSMS's clock stands still, and what is due happens."""
         from twisted.internet import reactor
 
         turning = task.LoopingCall(self.csms.clock.advance, 0)
         turning.start(TURN_S).addErrback(lambda failure: None)
         try:
-            return await deferToThread(work).addTimeout(WITHIN_S, reactor)  # type: ignore[arg-type]
+            return await working.addTimeout(WITHIN_S, reactor)  # type: ignore[arg-type]
         finally:
             turning.stop()
 
@@ -204,35 +218,39 @@ class Dialled:
         answer = await self.says("BootNotification", {"reason": "PowerUp", "chargingStation": charging_station})
         return str(answer["status"])
 
+    @property
+    def opened(self) -> ClientConnection:
+        """The socket, which has to be open."""
+        assert self.socket is not None, f"not open: {self.status} {self.fault}"
+        return self.socket
+
+    @property
+    def tls(self) -> ssl.SSLObject:
+        """What was agreed on."""
+        return self.opened.transport.get_extra_info("ssl_object")
+
     async def says(self, action: str, payload: dict[str, Any]) -> Any:
         """A call and its answer."""
-        socket = self.socket
-        assert socket is not None, f"not open: {self.status} {self.fault}"
-
-        def exchange() -> Any:
-            socket.send(json.dumps([2, str(next(self._ids)), action, payload]))
-            return json.loads(socket.recv(WITHIN_S))[2]
-
-        return await self.door.wait(exchange)
+        await self.sends([2, str(next(self._ids)), action, payload])
+        return (await self.hears())[2]
 
     async def hears(self) -> list[Any]:
-        """The next call of the CSMS."""
-        socket = self.socket
-        assert socket is not None
-        return list(await self.door.wait(lambda: json.loads(socket.recv(WITHIN_S))))
+        """The next message of the CSMS."""
+        return list(json.loads(await self.door.outside(self.opened.recv())))
 
     async def answers(self, call: list[Any], payload: dict[str, Any]) -> None:
         """Answer a call."""
-        socket = self.socket
-        assert socket is not None
-        await self.door.wait(lambda: socket.send(json.dumps([3, call[1], payload])))
+        await self.sends([3, call[1], payload])
+
+    async def sends(self, message: list[Any]) -> None:
+        """One message."""
+        await self.door.outside(self.opened.send(json.dumps(message)))
 
     async def closes(self) -> None:
         """Close, and let the CSMS notice."""
         if self.socket is not None:
-            socket = self.socket
             with suppress(Exception):
-                await self.door.wait(socket.close)
+                await self.door.outside(self.socket.close())
             await self.door.csms.settle()
 
 
@@ -247,7 +265,7 @@ class TlsStation:
     async def say(self, action: str, payload: dict[str, Any]) -> Any:
         """A call and the payload of its answer."""
         id = f"s{next(self._ids)}"
-        self._send([2, id, action, payload])
+        await self.dialled.sends([2, id, action, payload])
         while True:
             match await self.dialled.hears():
                 case [2, *_] as call:
@@ -265,16 +283,44 @@ class TlsStation:
 
     def answer(self, payload: dict[str, Any]) -> None:
         """Answer the oldest call of the CSMS."""
-        self._send([3, self.calls.pop(0)[1], payload])
+        message = json.dumps([3, self.calls.pop(0)[1], payload])
+        self.dialled.door.stations.run(self.dialled.opened.send(message))
 
     async def close(self) -> None:
         """Close the socket."""
         await self.dialled.closes()
 
-    def _send(self, message: list[Any]) -> None:
-        socket = self.dialled.socket
-        assert socket is not None
-        socket.send(json.dumps(message))
+
+class StationLoop:
+    """An asyncio loop in a thread."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> defer.Deferred[Any]:
+        """Start a coroutine there; the Deferred fires here."""
+        from twisted.internet import reactor
+
+        done: defer.Deferred[Any] = defer.Deferred()
+
+        async def working() -> None:
+            try:
+                given, tell = await work, done.callback
+            except BaseException as fault:
+                given, tell = Failure(fault), done.errback
+            reactor.callFromThread(lambda: done.called or tell(given))  # type: ignore[attr-defined]
+
+        asyncio.run_coroutine_threadsafe(working(), self._loop)
+        return done
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+
+
+async def _opened(opening: connect) -> ClientConnection:
+    return await opening
 
 
 def deferred(coroutine: Any) -> defer.Deferred[Any]:
