@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from twisted.logger import LogEvent, formatEventAsClassicLogText
 
 BIDI = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
 CONTROL = (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *BIDI)
@@ -10,23 +10,7 @@ SHOWN = {code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code i
 """Each as the escape that a programmer would write; line ends are the log's own, which indents those in a message."""
 
 
-class Out(Protocol):
-    """Where lines go."""
-
-    def write(self, text: str, /) -> object: ...
-    def flush(self) -> object: ...
-
-
-class LogLines:
-    """A text file for a log observer."""
-
-    def __init__(self, out: Out) -> None:
-        self._out = out
-
-    def write(self, text: str) -> None:
-        """Write one entry of the log."""
-        self._out.write(text.translate(SHOWN))
-
-    def flush(self) -> None:
-        """Hand on what is buffered."""
-        self._out.flush()
+def log_line(event: LogEvent) -> str | None:
+    """An event as one entry of the log; None for one without a text."""
+    text = formatEventAsClassicLogText(event)
+    return None if text is None else text.translate(SHOWN)

@@ -25,7 +25,7 @@ from twisted.python import usage
 from csms.config import SettingsReader, Site, SiteFileError, read_site, without_rules
 from csms.connection import station_factory
 from csms.house import House
-from csms.log_lines import LogLines
+from csms.log_lines import log_line
 from csms.plugins import names
 from csms.running import run_guarded
 from csms.station_sockets import for_stations
@@ -277,9 +277,9 @@ def run_in_foreground(site: Site) -> int:
     import sys
 
     from twisted.internet import reactor
-    from twisted.logger import FilteringLogObserver, LogLevelFilterPredicate, globalLogBeginner, textFileLogObserver
+    from twisted.logger import FileLogObserver, FilteringLogObserver, LogLevelFilterPredicate, globalLogBeginner
 
-    terminal = FilteringLogObserver(textFileLogObserver(LogLines(sys.stdout)), [LogLevelFilterPredicate()])
+    terminal = FilteringLogObserver(FileLogObserver(sys.stdout, log_line), [LogLevelFilterPredicate()])
     globalLogBeginner.beginLoggingTo([terminal], redirectStandardIO=False)
     loop: Any = reactor
     service = CsmsService(site, loop)

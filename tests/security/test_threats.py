@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import re
 import socket
 import ssl
@@ -14,12 +13,12 @@ from typing import Any
 import pytest
 import pytest_twisted
 from tls_kit import HOST, Door, TlsStation, site
-from twisted.logger import LogLevel, textFileLogObserver
+from twisted.logger import LogLevel
 from websockets.exceptions import ConnectionClosed
 
 from csms.certificates import write_pair
 from csms.cli.show import plain
-from csms.log_lines import LogLines
+from csms.log_lines import log_line
 from csms.testing import running_csms
 from csms.tls import TlsFault
 
@@ -151,11 +150,10 @@ async def test_threat_identities_are_found_by_trying(door: Any) -> None:
 def test_threat_terminal_escapes_in_logs_and_tables() -> None:
     """A station's text neither moves the cursor, nor turns the reading direction, nor begins a line of the log."""
     evil = "\x1b[2J\x1b]0;owned\x07\r\x9b2J\u202egnp\n2026-03-01T12:00:00+0000 [csms#info] all is well"
-    out = io.StringIO()
-    textFileLogObserver(LogLines(out))(
+    text = log_line(
         {"log_format": "{x}", "x": evil, "log_time": 0.0, "log_level": LogLevel.info, "log_namespace": "csms"}
     )
-    text = out.getvalue()
+    assert text is not None
     assert not set(text) & set("\x1b\x07\r\x9b\u202e")
     assert "\\x1b[2J" in text
     assert [line[:1] for line in text.splitlines()][1:] == ["\t"]
