@@ -237,7 +237,7 @@ class World(Stage):
         store, tomorrow = self.house.store, self.now + timedelta(days=1)
         return bool(
             self.of(store.transactions.active())
-            or self.of(store.healing.due(tomorrow, 1))
+            or self.of(store.healing.due(tomorrow, 1, timedelta(days=1)))
             or self.of(store.healing.wanting(1))
             or self.of(store.transactions.due_bills(1))
         )
