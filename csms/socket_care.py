@@ -196,7 +196,9 @@ class Brake:
 
 
 class StationTransport(Server):
-    """A TCP connection that can write at once."""
+    """A TCP connection that can write at once, and is read in small pieces: what one read brings is handled before anybody else's turn comes."""
+
+    bufferSize = 4096
 
     def doRead(self) -> Any:
         """Hand on what has come; gives the reason if the connection is over."""

@@ -104,6 +104,21 @@ async def test_answers_written_at_once_keep_their_order_when_the_peer_reads_slow
 
 
 @pytest_twisted.ensureDeferred
+async def test_what_comes_in_one_piece_is_handed_on_in_small_ones(inner: StationReactor) -> None:
+    """Thousands of short messages that are sent at once do not keep the others waiting until the last is answered."""
+    sizes: list[int] = []
+    server = Side()
+    server.on_data = lambda data: sizes.append(len(data))
+    client, port = await joined(inner, server)
+    client.transport.write(b"x" * 200_000)
+    await until(lambda: len(server.heard) == 200_000)
+    assert max(sizes) <= 4096
+    client.transport.loseConnection()
+    await server.ended
+    await port.stopListening()
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_protocol_that_raises_loses_its_own_connection_only(inner: StationReactor) -> None:
     faults: list[Any] = []
     globalLogPublisher.addObserver(faults.append)

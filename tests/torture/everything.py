@@ -18,6 +18,7 @@ TOOLS = (
     "fault_proxy",
     "storm",
     "hostile",
+    "attacks",
     "bad_plugins",
     "clock_jumps",
     "soak",

@@ -12,7 +12,15 @@ from disk_log import no_shim
 from server_process import csms_missing
 
 HERE = Path(__file__).parent
-TOOLS = {"power_cuts": 0, "disk_faults": 0, "fault_proxy": 100, "hostile": 3, "bad_plugins": 3, "frames": 1500}
+TOOLS = {
+    "power_cuts": 0,
+    "disk_faults": 0,
+    "fault_proxy": 100,
+    "hostile": 3,
+    "attacks": 3,
+    "bad_plugins": 3,
+    "frames": 1500,
+}
 """Each tool that is quick enough here, and a size smaller than its own short form, where that takes long."""
 ON_A_SHIM = ("power_cuts", "disk_faults")
 LONGEST_S = 180
