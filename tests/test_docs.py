@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import click
 import pluggy
 import pytest
 from csms_plugins.flow.presets import shipped_names
@@ -64,6 +65,7 @@ from csms.api import (
     Transaction,
     WebRegistry,
 )
+from csms.cli import main
 from csms.config import load_site
 from csms.model.transactions import Completeness
 from csms.settings import TABLES, parse_duration
@@ -307,3 +309,59 @@ def test_a_link_to_nothing_is_found() -> None:
     assert not link_is_good(ROOT / "README.md", "docs/nothing.md")
     assert not link_is_good(ROOT / "README.md", "docs/rules.md#nothing")
     assert link_is_good(ROOT / "README.md", "docs/rules.md#a-first-rule")
+
+
+@pytest.mark.usefixtures("installed_plugins")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_line_is_one(page: Path) -> None:
+    assert [line for line in command_lines(page.read_text("utf-8")) if not is_a_command(line)] == []
+
+
+def command_lines(text: str) -> list[list[str]]:
+    """What a page says to type: csms, nox, and python with a file of ours, in code."""
+    typed = re.sub(r"^```(\w*)\n(.*?)^```", _typed, text, flags=re.DOTALL | re.MULTILINE)
+    code = "\n".join(re.findall(r"^ {4}\S.*$|`[^`\n]+`", typed, re.MULTILINE))
+    found = re.findall(r"(?<![\w/.-])((?:\.venv/bin/)?(?:csms |nox -|python (?:tests|benchmarks)/)[^`\n;&|#(]*)", code)
+    return [re.sub(r"^\.venv/bin/|^python ", "", one).split() for one in found]
+
+
+def _typed(fence: re.Match[str]) -> str:
+    """What is typed in a shell, as commands; nothing of other languages."""
+    return "".join(f"`{line}`\n" for line in fence[2].splitlines()) if fence[1] == "sh" else ""
+
+
+def is_a_command(words: list[str]) -> bool:
+    """Whether the program has such a command, and the command each option."""
+    options = {word.split("=")[0].strip("[]") for word in words if word.strip("[").startswith("--") and len(word) > 2}
+    if words[0] == "nox":
+        return words[1] in ("-l", "-s") and (
+            words[1] == "-l" or f"def {words[2]}(" in (ROOT / "noxfile.py").read_text()
+        )
+    if words[0] != "csms":
+        known = "".join((ROOT / file).read_text() for file in (words[0], "tests/torture/torture_tool.py"))
+        return all(f'"{option}"' in known for option in options)
+    command: click.Command = main
+    for word in words[1:]:
+        if not isinstance(command, click.Group):
+            break
+        named = command.get_command(click.Context(command), word)
+        if named is None:
+            return word.startswith(("-", "...")) and command is main
+        command = named
+    return options <= {"--help", *(option for one in command.params for option in one.opts)}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "csms certificate list",
+        "csms tx explain 1",
+        "csms run --rule=off",
+        "nox -s tortures",
+        "python tests/torture/kills.py --cycles 200",
+        "python benchmarks/run.py --fastest",
+    ],
+)
+def test_a_command_that_is_none_is_found(line: str) -> None:
+    (words,) = command_lines(f"Type `{line}`.")
+    assert not is_a_command(words)
