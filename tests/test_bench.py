@@ -89,3 +89,12 @@ def test_where_nobody_listens_the_command_says_so() -> None:
     said = CliRunner().invoke(main, ["bench", "--url", "ws://127.0.0.1:9/ocpp", "--stations", "1"])
     assert said.exit_code == 1
     assert "the load on ws://127.0.0.1:9/ocpp ended" in said.output
+
+
+def test_a_station_that_was_cut_off_says_so_and_is_no_mystery() -> None:
+    load = pytest.importorskip("csms.bench.load")
+    station = load.LoadStation(Words("CS1", lambda: b"2026-03-01T12:00:00.000Z"), load.Meter(), kind=b"3")
+    station.on_ws_connected(object())
+    station.on_ws_disconnected(object())
+    with pytest.raises(ConnectionResetError, match="closed the connection"):
+        station.say(b"[]")

@@ -94,8 +94,9 @@ class LoadStation(WSListener):  # type: ignore[misc]
         self._transport.disconnect(graceful=False)
 
     def say(self, data: bytes) -> asyncio.Future[None]:
-        """Say one thing; the future is done when it is answered."""
-        assert self._transport is not None
+        """Say one thing; the future is done when it is answered. Raises ConnectionResetError where the server has closed the connection."""
+        if self._transport is None or self.lost:
+            raise ConnectionResetError("the server closed the connection of a station that still had something to say")
         self._next = None
         self.idle = asyncio.get_running_loop().create_future()
         self._sent_at = perf_counter()
