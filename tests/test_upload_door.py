@@ -381,9 +381,13 @@ async def test_places_outlive_a_restart_and_halves_do_not(make: Make) -> None:
     client = Client(csms)
     client.head("PUT", path, 100)
     client.send(b"half")
+    kept = await place(csms)
+    assert await sent(csms, kept, b"log") == 201
+    csms.house.uploads.file("f" * 32).write_bytes(b"whole, and the crash came before its row")
+    csms.house.uploads.file("README").write_bytes(b"not ours")
     again = Uploads(csms.house.store, rules, csms.clock, csms.house.now, lambda event: None)
     await again.open()
-    assert files(csms) == []
+    assert sorted(files(csms)) == [b"log", b"not ours"]
     again.begin(path.removeprefix("/upload/"), 3)
     again.stop()
 

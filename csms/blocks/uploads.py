@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ TRIES = 20
 """Transfers that may be begun at one place."""
 AT_ONCE = 8
 """Transfers at the same time, of all stations."""
+OURS = re.compile(r"[0-9a-f]{32}(\.part)?")
+"""The names of files that are made here; what else lies in the folder is left alone."""
 PLACES = 100
 """Open places of one station."""
 
@@ -123,12 +126,14 @@ class Uploads:
         self._timer.clock = reactor
 
     async def open(self) -> None:
-        """Go on with the places that were open; what a crash left half written is removed."""
+        """Go on with the places that were open; what a crash left of a file that nobody was told of is removed."""
         rules = self._rules
         if rules.url:
             rules.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for left in rules.folder.glob("*.part"):
-                left.unlink()
+            known = await self._store.uploads.files()
+            for left in rules.folder.iterdir():
+                if OURS.fullmatch(left.name) and left.name not in known:
+                    left.unlink()
         for key, upload in await self._store.uploads.open(self._now()):
             self._places[key] = Place(upload)
         self._used = await self._store.uploads.used()

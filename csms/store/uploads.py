@@ -72,6 +72,11 @@ class UploadRows:
         query = Row.select().where(Row.ended_at.is_null(), Row.expires_at > micros(now))
         return await self._readers.many(query, lambda row: (str(row[KEY]), _upload(row)))
 
+    async def files(self) -> frozenset[str]:
+        """The names of all files."""
+        query = Row.select(Row.file).where(Row.file != "")
+        return frozenset(await self._readers.many(query, lambda row: str(row[0])))
+
     async def used(self) -> dict[str, int]:
         """The bytes that files of each station have."""
         query = Row.select(Row.station, fn.SUM(Row.size)).where(Row.file != "").group_by(Row.station)
