@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from ipaddress import ip_network
 from typing import Any
 
 from twisted.logger import Logger
@@ -96,9 +95,9 @@ class WaysOut:
     @classmethod
     def of(cls, site: Site, reactor: Any) -> WaysOut:
         """As far as the site file allows."""
-        allowed = tuple(ip_network(one) for one in site.outgoing.allow)
-        agent = http_agent(reactor, Reach(allowed, private=True))
-        return cls(agent, Fetcher(reactor, agent), Fetcher(reactor, http_agent(reactor, Reach(allowed))))
+        allowed = site.outgoing.allow
+        agent = http_agent(reactor, Reach.allowing(allowed, private=True))
+        return cls(agent, Fetcher(reactor, agent), Fetcher(reactor, http_agent(reactor, Reach.allowing(allowed))))
 
 
 @dataclass(frozen=True, slots=True)

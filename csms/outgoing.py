@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -43,6 +43,11 @@ class Reach:
 
     allowed: tuple[Network, ...] = ()
     private: bool = False
+
+    @classmethod
+    def allowing(cls, networks: Iterable[str], *, private: bool = False) -> Reach:
+        """With networks as the site file writes them."""
+        return cls(tuple(ipaddress.ip_network(one) for one in networks), private)
 
     def fault(self, address: str) -> str:
         """Why an address may not be dialled, or an empty text."""

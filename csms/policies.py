@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from ipaddress import ip_network
 
 from csms.blocks.bookkeeping import BillRules
 from csms.blocks.deliveries import DeliveryRules
@@ -67,8 +66,7 @@ def upload_rules(site: Site) -> UploadRules:
 
 def url_rules(site: Site) -> UrlRules:
     """Where stations may be sent."""
-    allowed = tuple(ip_network(one) for one in site.outgoing.allow)
-    return UrlRules(Reach(allowed), site.stations.unsigned_firmware)
+    return UrlRules(Reach.allowing(site.outgoing.allow), site.stations.unsigned_firmware)
 
 
 def door_policy(site: Site) -> DoorPolicy:
