@@ -16,8 +16,9 @@ import pytest_twisted
 from csms_plugins.notify_webhook import NotifyWebhook, WebhookChannel, WebhookSettings
 from fake_csms import NOON, FakeCsms
 from twisted.internet import reactor
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.web.resource import Resource
-from twisted.web.server import Site
+from twisted.web.server import NOT_DONE_YET, Site
 
 from csms.api import DeliveryFailed, Notification
 from csms.outgoing import http_agent
@@ -38,9 +39,15 @@ class Target(Resource):
         self.status = 200
         self.headers: dict[str, str] = {}
         self.body = b"ok"
+        self.endless = False
+        self.over: Any = None
 
-    def render_POST(self, request: Any) -> bytes:
-        """One notification."""
+    def render_POST(self, request: Any) -> bytes | int:
+        """One notification; an endless answer is ended by the other side only."""
+        if self.endless:
+            self.over = request.notifyFinish()
+            request.write(b"x" * 5_000_000)
+            return NOT_DONE_YET
         self.got.append((request.requestHeaders, request.content.read()))
         request.setResponseCode(self.status)
         for name, value in self.headers.items():
@@ -118,8 +125,10 @@ async def test_a_wish_to_wait_is_told(tmp_path: Path, target: tuple[Target, str]
 @pytest_twisted.ensureDeferred
 async def test_a_long_answer_is_not_read(tmp_path: Path, target: tuple[Target, str]) -> None:
     server, url = target
-    server.body = b"x" * 5_000_000
+    server.endless = True
     await channel(tmp_path, url).deliver(TOLD)
+    with pytest.raises((ConnectionDone, ConnectionLost)):
+        await server.over.addTimeout(5, reactor)
 
 
 @pytest_twisted.ensureDeferred
