@@ -205,6 +205,8 @@ class Hooks:
 
     def _within(self, awaitable: Awaitable[Any], seconds: float | None = None) -> defer.Deferred[Any]:
         waiting = defer.ensureDeferred(_await(awaitable))
+        if waiting.called:  # it never had to wait: no timer for it
+            return waiting
         return waiting.addTimeout(self.timeout_s if seconds is None else seconds, self.clock)
 
     def _fault(

@@ -1,7 +1,8 @@
 """A transaction's state as a pure function of the set of its events: any order gives the same state.
 
-``absorb`` adds one event to the evidence; it is commutative, and the store never gives it the same event twice. ``summary`` reads the state off
-the evidence. Evidence is a JSON-able dict, so that it can be kept beside the events; nothing here knows a database or a socket.
+``facts_of`` says what an event says, and ``absorb`` adds that to the evidence; it is commutative, and the store never gives it the same event
+twice. ``summary`` reads the state off the evidence. Evidence is a JSON-able dict, so that it can be kept beside the events; nothing here knows a
+database or a socket.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from csms.model.authorization import IdToken
-from csms.model.metering import ENERGY_REGISTER, MeterValue, SampledValue
+from csms.model.metering import ENERGY_REGISTER, SampledValue
 from csms.model.transactions import Completeness, EventType, Transaction, TransactionEvent
 
 Evidence = dict[str, Any]
@@ -22,6 +23,7 @@ Fact = list[Any]
 """``[rank, value...]``: of two facts of the same kind the one with the lower (or higher) rank stays."""
 
 MISSING_SHOWN = 100
+WITH_MICROSECONDS = len("2026-01-01T00:00:00.000000+00:00")
 STOP_AUTHORIZED = "StopAuthorized"
 
 
@@ -40,32 +42,62 @@ class Standing:
 NO_STANDING = Standing()
 
 
-def absorb(evidence: Evidence | None, event: TransactionEvent) -> Evidence:
-    """The evidence with one more event; the given evidence is not changed."""
-    new: Evidence = {} if evidence is None else dict(evidence)
+class Facts(NamedTuple):
+    """What one event says, as evidence has it: its time, its number, what it counts as (``starts``, ``ends`` or nothing), and facts by name, of
+    which the lowest or the highest stays."""
+
+    at: str
+    seq_no: int | None
+    counts_as: str
+    lowest: list[tuple[str, Fact]]
+    highest: list[tuple[str, Fact]]
+
+
+def facts_of(event: TransactionEvent) -> Facts:
+    """What an event says; all that is read of it is read here, once."""
     at = _text(event.timestamp)
     rank = [at, event.key]
-    new["events"] = new.get("events", 0) + 1
-    new["last"] = max(new.get("last", ""), at)
-    if event.seq_no is not None:
-        new["seqs"] = _with(new.get("seqs", []), event.seq_no)
+    counts_as = ""
+    lowest: list[tuple[str, Fact]] = []
+    highest: list[tuple[str, Fact]] = []
     match event.type:
         case EventType.STARTED:
-            new["starts"] = new.get("starts", 0) + 1
-            _lowest(new, "started", [rank, at, event.trigger])
+            counts_as = "starts"
+            lowest.append(("started", [rank, at, event.trigger]))
         case EventType.ENDED:
-            new["ends"] = new.get("ends", 0) + 1
-            _lowest(new, "ended", [rank, at, event.stopped_reason])
+            counts_as = "ends"
+            lowest.append(("ended", [rank, at, event.stopped_reason]))
     if event.id_token:
         name = "stop_token" if stops(event) else "token"
-        _lowest(new, name, [rank, event.id_token.value, event.id_token.type])
+        lowest.append((name, [rank, event.id_token.value, event.id_token.type]))
     if event.evse is not None:
-        _lowest(new, "place", [[event.connector is None, *rank], event.evse, event.connector])
+        lowest.append(("place", [[event.connector is None, *rank], event.evse, event.connector]))
     if event.charging_state:
-        _highest(new, "state", [rank, event.charging_state])
+        highest.append(("state", [rank, event.charging_state]))
     if event.remote_start_id is not None:
-        _lowest(new, "remote", [rank, event.remote_start_id])
-    _absorb_registers(new, event)
+        lowest.append(("remote", [rank, event.remote_start_id]))
+    for stamp, sample in _registers(event, at):
+        _add_register(event, stamp, sample, lowest, highest)
+    return Facts(at, event.seq_no, counts_as, lowest, highest)
+
+
+def absorb(evidence: Evidence | None, facts: Facts) -> Evidence:
+    """The evidence with what one more event says; the given evidence is not changed."""
+    new: Evidence = {} if evidence is None else dict(evidence)
+    at, seq_no, counts_as, lowest, highest = facts
+    new["events"] = new.get("events", 0) + 1
+    if at > new.get("last", ""):
+        new["last"] = at
+    if seq_no is not None:
+        new["seqs"] = _with(new.get("seqs", []), seq_no)
+    if counts_as:
+        new[counts_as] = new.get(counts_as, 0) + 1
+    for name, fact in lowest:
+        if name not in new or fact < new[name]:
+            new[name] = fact
+    for name, fact in highest:
+        if name not in new or fact > new[name]:
+            new[name] = fact
     return new
 
 
@@ -93,7 +125,7 @@ def fold(variants: Iterable[Variant]) -> Evidence:
         chosen.setdefault((one.event.key, one.event.type), one)
     evidence: Evidence = {}
     for one in chosen.values():
-        evidence = absorb(evidence, one.event)
+        evidence = absorb(evidence, facts_of(one.event))
     keys = [one.event.key for one in kept]
     evidence["events"] = len(kept)
     if conflicts := sorted({key for key in keys if keys.count(key) > 1}):
@@ -163,27 +195,33 @@ def last_register(evidence: Evidence) -> tuple[Decimal, datetime] | None:
     return (Decimal(fact[1]), _time(fact[0][0])) if fact else None
 
 
-def _absorb_registers(evidence: Evidence, event: TransactionEvent) -> None:
-    """The begin register is the Transaction.Begin reading, else the first one in the Started event; the end likewise."""
-    for at, sample in _registers(event.readings_of(ENERGY_REGISTER)):
-        value = str(sample.value)
-        stamp = _text(at)
-        if sample.context == "Transaction.Begin":
-            _lowest(evidence, "begin", [[0, stamp, event.key], value])
-        elif event.type is EventType.STARTED:
-            _lowest(evidence, "begin", [[1, stamp, event.key], value])
-        if sample.context == "Transaction.End":
-            _highest(evidence, "end", [[1, stamp, event.key], value])
-        elif event.type is EventType.ENDED and sample.context != "Transaction.Begin":
-            _highest(evidence, "end", [[0, stamp, event.key], value])
-        _highest(evidence, "meter", [[stamp, event.key], value])
-
-
-def _registers(values: tuple[MeterValue, ...]) -> Iterator[tuple[datetime, SampledValue]]:
-    for value in values:
-        for sample in value.sampled:
+def _registers(event: TransactionEvent, told: str) -> Iterator[tuple[str, SampledValue]]:
+    """The readings of the energy register at the outlet, each with its time; ``told`` is the event's."""
+    for at, samples in event.readings_of(ENERGY_REGISTER):
+        stamp = told if at == event.timestamp else _text(at)
+        for sample in samples:
             if sample.unit == "Wh" and not sample.phase and sample.location == "Outlet":
-                yield value.timestamp, sample
+                yield stamp, sample
+
+
+def _add_register(
+    event: TransactionEvent,
+    stamp: str,
+    sample: SampledValue,
+    lowest: list[tuple[str, Fact]],
+    highest: list[tuple[str, Fact]],
+) -> None:
+    """The begin register is the Transaction.Begin reading, else the first one in the Started event; the end likewise."""
+    value, context = str(sample.value), sample.context
+    if context == "Transaction.Begin":
+        lowest.append(("begin", [[0, stamp, event.key], value]))
+    elif event.type is EventType.STARTED:
+        lowest.append(("begin", [[1, stamp, event.key], value]))
+    if context == "Transaction.End":
+        highest.append(("end", [[1, stamp, event.key], value]))
+    elif event.type is EventType.ENDED and context != "Transaction.Begin":
+        highest.append(("end", [[0, stamp, event.key], value]))
+    highest.append(("meter", [[stamp, event.key], value]))
 
 
 def _review(evidence: Evidence, standing: Standing) -> Iterator[str]:
@@ -202,16 +240,6 @@ def _review(evidence: Evidence, standing: Standing) -> Iterator[str]:
         yield f"different contents under the same number: {', '.join(evidence['conflicts'][:10])}"
     if standing.overlaps:
         yield f"at the same EVSE at the same time as transaction {', '.join(map(str, standing.overlaps))}"
-
-
-def _lowest(evidence: Evidence, name: str, fact: Fact) -> None:
-    if name not in evidence or fact < evidence[name]:
-        evidence[name] = fact
-
-
-def _highest(evidence: Evidence, name: str, fact: Fact) -> None:
-    if name not in evidence or fact > evidence[name]:
-        evidence[name] = fact
 
 
 def _with(spans: list[list[int]], number: int) -> list[list[int]]:
@@ -245,7 +273,8 @@ def _token(fact: Fact | None) -> IdToken | None:
 
 def _text(at: datetime) -> str:
     """Fixed width, so that text order is time order."""
-    return (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(timespec="microseconds")[:26]
+    text = (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat()
+    return text[:26] if len(text) == WITH_MICROSECONDS else f"{text[:19]}.000000"
 
 
 def _time(text: str) -> datetime:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from csms.ledger import Evidence, absorb, summary
+from csms.ledger import Evidence, absorb, facts_of, summary
 from csms.model.authorization import IdToken
 from csms.model.metering import MeterValue, SampledValue
 from csms.model.transactions import Completeness, EventType, Transaction, TransactionEvent
@@ -46,7 +46,7 @@ def session(length: int = 6) -> list[TransactionEvent]:
 def state(events: list[TransactionEvent]) -> Transaction:
     evidence: Evidence | None = None
     for one in events:
-        evidence = absorb(evidence, one)
+        evidence = absorb(evidence, facts_of(one))
     assert evidence is not None
     return summary(1, "CP1", "T1", evidence)
 

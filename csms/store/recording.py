@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import orjson
 from peewee import SQL
 
-from csms.ledger import Evidence, Variant, absorb, fold, gaps, stops, wants
+from csms.ledger import Evidence, Facts, Variant, absorb, fold, gaps, stops, wants
 from csms.model.authorization import Decision, IdToken
 from csms.model.transactions import EventType, Transaction, TransactionEvent
 from csms.store.columns import digest, micros, micros_or_none
@@ -98,7 +98,7 @@ class Recorded(NamedTuple):
 
 
 class Arrival(NamedTuple):
-    """An event as it came, with what was decided on its token."""
+    """An event as it came, what it says, and what was decided on its token."""
 
     station: str
     protocol: str
@@ -106,6 +106,7 @@ class Arrival(NamedTuple):
     event: TransactionEvent
     body: bytes
     received_at: datetime
+    facts: Facts
     decision: Decision | None = None
 
     def row(self) -> tuple[object, ...]:
@@ -157,7 +158,7 @@ def _added(connection: WritingConnection, arrival: Arrival, row: tuple[object, .
     if known is None or event.type is not EventType.UPDATED or event.id_token is not None:
         return None
     kept, before = known
-    evidence = absorb(before, event)
+    evidence = absorb(before, arrival.facts)
     if wants(evidence) or evidence.get("place") != before.get("place"):
         return None
     if connection.execute(NEW_EVENT, (kept.id, event.key, *row)).rowcount == 0:
@@ -214,7 +215,7 @@ def _absorbed(connection: WritingConnection, kept: Kept, arrival: Arrival) -> Re
     """Write the state that follows from one more event."""
     event = arrival.event
     before: Evidence = orjson.loads(kept.evidence)
-    evidence = absorb(before, event)
+    evidence = absorb(before, arrival.facts)
     text = orjson.dumps(evidence).decode()
     heard = micros(arrival.received_at)
     now = kept._replace(evidence=text, revision=kept.revision + 1, heard_at=heard)

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 from peewee import SQL
 
-from csms.ledger import last_register
+from csms.ledger import facts_of, last_register
 from csms.model.authorization import Decision, IdToken
 from csms.model.transactions import Transaction, TransactionEvent
 from csms.store.columns import micros
@@ -71,7 +71,7 @@ class TransactionRows:
         decision: Decision | None = None,
     ) -> Recorded:
         """Keep an event. A 1.6 start without an id gets the row's number; an unknown transaction gets a row like any other."""
-        arrival = Arrival(station, protocol, action, event, body, received_at, decision)
+        arrival = Arrival(station, protocol, action, event, body, received_at, facts_of(event), decision)
         row = arrival.row()
 
         def unit(connection: WritingConnection) -> Recorded:

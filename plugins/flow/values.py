@@ -118,6 +118,6 @@ def shown(value: Any) -> str:
         case float():
             return f"{value:.10g}"
     try:
-        return json.dumps(value, default=str)
+        return str(value) if type(value) is int else json.dumps(value, default=str)
     except ValueError:
         return "a number too long to write"

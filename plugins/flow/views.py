@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
+from operator import attrgetter
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,33 +17,52 @@ from csms_plugins.flow.news import ResetAsked
 from csms.api import StationRecord, StationRef, Transaction, TransactionUpdated
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_FIELDS: dict[type, tuple[str, ...]] = {}
+Plainly = Callable[[Any], Any]
+AS_IT_IS = frozenset({str, int, float, bool, type(None)})
+_WAYS: dict[type, Plainly] = {}
+"""How values of a class become plain: found once for each class, for it is done with every field of every event that a rule is bound to."""
 
 
 def plain(value: Any) -> Any:
     """Any value of an event as dicts, lists, texts and numbers; times as ISO 8601 in UTC."""
     kind = type(value)
-    if value is None or kind in (str, int, float, bool):
+    if kind in AS_IT_IS:
         return value
-    names = _FIELDS.get(kind)
-    if names is None and is_dataclass(value) and not isinstance(value, type):
-        names = _FIELDS[kind] = tuple(one.name for one in fields(value))
-    if names is not None:
-        return {name: plain(getattr(value, name)) for name in names}
-    match value:
-        case Enum():
-            return value.value
-        case Decimal():
-            return _number(value)
-        case datetime():
-            return iso(value)
-        case Mapping():
-            return {str(key): plain(one) for key, one in value.items()}
-        case tuple() if hasattr(value, "_fields"):
-            return {name: plain(one) for name, one in zip(value._fields, value, strict=True)}
-        case list() | tuple() | set() | frozenset():
-            return [plain(one) for one in value]
-    return str(value)
+    way = _WAYS.get(kind)
+    if way is None:
+        way = _WAYS[kind] = _way(kind)
+    return way(value)
+
+
+def _way(kind: type) -> Plainly:
+    if is_dataclass(kind):
+        return _fields_of(tuple(one.name for one in fields(kind)))
+    if issubclass(kind, Enum):
+        return attrgetter("value")
+    if issubclass(kind, Decimal):
+        return _number
+    if issubclass(kind, datetime):
+        return iso
+    if issubclass(kind, Mapping):
+        return lambda value: {str(key): plain(one) for key, one in value.items()}
+    if issubclass(kind, tuple) and hasattr(kind, "_fields"):
+        return _fields_of(kind._fields)
+    if issubclass(kind, list | tuple | set | frozenset):
+        return lambda value: [plain(one) for one in value]
+    return str
+
+
+def _fields_of(names: Sequence[str]) -> Plainly:
+    """A dict of these attributes; what is plain already is not looked at twice."""
+
+    def made(value: Any) -> dict[str, Any]:
+        shown = {}
+        for name in names:
+            one = getattr(value, name)
+            shown[name] = one if type(one) in AS_IT_IS else plain(one)
+        return shown
+
+    return made
 
 
 def _number(value: Decimal) -> int | float | None:
@@ -53,7 +73,7 @@ def _number(value: Decimal) -> int | float | None:
 
 def iso(at: datetime) -> str:
     """A time as ISO 8601 in UTC."""
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat()[: -len("+00:00")] + "Z"
 
 
 def view(event: Any, kind: Kind) -> dict[str, Any]:
