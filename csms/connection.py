@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from autobahn.twisted.util import peer2str
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
 from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
@@ -41,6 +42,8 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
     name = ""
     admitted: Admitted
     station: Station | None = None
+    begun = False
+    waited = False
     counted = False
     plain = False
     brake: Brake | None = None
@@ -50,12 +53,25 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
     # The handshake
 
     def connectionMade(self) -> None:
-        """A TCP or TLS connection; counts as unauthenticated until the handshake is done."""
+        """A TCP or TLS connection; one of the crowd before the door until its handshake is done."""
+        self.address = address_of(peer2str(self.transport))
+        self.counted = self.gate.crowd.came(self)
+
+    def begin(self) -> None:
+        """Now Autobahn hears of it, and the handshake's deadline runs."""
+        self.begun = True
         super().connectionMade()
-        self.address = address_of(self.peer)
-        self.counted = True
-        if not self.gate.crowd.has_room_for(self.address):
-            self.transport.abortConnection()
+        if self.waited:
+            self.transport.resumeProducing()
+
+    def wait(self) -> None:
+        """Not a byte is read before it is this connection's turn."""
+        self.waited = True
+        self.transport.pauseProducing()
+
+    def cut_off(self) -> None:
+        """There is no place for it."""
+        self.transport.abortConnection()
 
     def processHandshake(self) -> None:
         """Autobahn's, with a cap on the size of the request."""
@@ -243,10 +259,13 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
     def _uncount(self) -> None:
         if self.counted:
             self.counted = False
-            self.gate.crowd.left(self.address)
+            self.gate.crowd.left(self)
 
     def connectionLost(self, reason: Any) -> None:
-        """Autobahn's; a TLS handshake that failed is a matter of security."""
+        """Autobahn's, if it has heard of it; a TLS handshake that failed is a matter of security."""
+        if not self.begun:
+            self._uncount()
+            return
         found = why_failed(reason.value)
         if found is not None and self.counted:
             kind, words = found

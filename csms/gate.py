@@ -15,12 +15,13 @@ from twisted.logger import Logger
 
 from csms.blocks.provisioning import Provisioning
 from csms.blocks.security import Entry, Proof, Security, refused
+from csms.crowd import Crowd
 from csms.hooks import Hooks
 from csms.model.security import ClientCertificate, SecurityEventKind
 from csms.model.station import Handshake
 from csms.ocpp.dialect import Dialect
 from csms.refusals import Refusal
-from csms.socket_care import Crowd, Limits, RefusedIdentity, basic_credentials, identity
+from csms.socket_care import Limits, RefusedIdentity, basic_credentials, identity
 from csms.stations import Answerer, Station
 from csms.switchboard import Switchboard
 

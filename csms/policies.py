@@ -21,6 +21,7 @@ from csms.model.tx_points import TxPoints
 from csms.outgoing import Reach
 from csms.socket_care import Limits
 from csms.store import Archive, Store, Thinning, shelves
+from csms.strain import descriptor_limit
 
 
 def boot_policy(site: Site) -> BootPolicy:
@@ -159,6 +160,7 @@ def socket_limits(site: Site) -> Limits:
         call_timeout_s=server.call_timeout.total_seconds(),
         max_unauthenticated=server.max_unauthenticated,
         max_unauthenticated_per_address=server.max_unauthenticated_per_address,
+        max_waiting=min(server.max_waiting, descriptor_limit() // 4),
         max_rate=server.max_rate,
         compression=server.compression,
         browsers=server.browsers,

@@ -127,6 +127,7 @@ class Server:
     max_header: HeaderBytes = 16384
     max_unauthenticated: Count = 1000
     max_unauthenticated_per_address: Count = 100
+    max_waiting: CountOrNone = 10000
     max_rate: Count = 100
     failed_tries: Count = 10
     failed_tries_window: SecondOrMore = timedelta(minutes=5)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +11,9 @@ from urllib.parse import unquote_to_bytes
 
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.internet.tcp import Server
-from twisted.logger import Logger
 from zope.interface import implementer
 
 MAX_ID = 48
-CROWD_TOLD_S = 10.0
 RATE_OVER_S = 10.0
 """Over how long the rate of messages is measured."""
 STALLED_S = 30.0
@@ -73,57 +70,14 @@ class Limits:
     call_timeout_s: float = 30.0
     max_unauthenticated: int = 1000
     max_unauthenticated_per_address: int = 100
+    max_waiting: int = 10_000
+    """Connections beyond those two limits that wait, unread, for their handshake to begin."""
     max_rate: int = 100
     """Messages of one station in a second, over ten seconds; what is more waits in the socket."""
     compression: bool = True
     browsers: bool = False
     fast_path: bool = True
     """Off only to measure what it brings."""
-
-
-class Crowd:
-    """Connections whose handshake is not done: how many there are, from which addresses, and how many were too many."""
-
-    log = Logger(namespace="csms.connection")
-
-    def __init__(self, limits: Limits, clock: IReactorTime) -> None:
-        self._limits = limits
-        self._clock = clock
-        self._by: Counter[str] = Counter()
-        self._all = 0
-        self._cut_off = 0
-        self._telling: IDelayedCall | None = None
-
-    def has_room_for(self, address: str) -> bool:
-        """One more from this address, which has to say when it ``left``; False where it is one too many, and has to be cut off."""
-        self._all += 1
-        self._by[address] += 1
-        limits = self._limits
-        if self._all <= limits.max_unauthenticated and self._by[address] <= limits.max_unauthenticated_per_address:
-            return True
-        self._cut_off += 1
-        if self._telling is None:
-            self._tell(address)
-        return False
-
-    def left(self, address: str) -> None:
-        """One is through, or gone."""
-        self._all -= 1
-        self._by[address] -= 1
-        if not self._by[address]:
-            del self._by[address]
-
-    def _tell(self, address: str) -> None:
-        """At once, and then now and then: an attack shall not fill the log."""
-        text = "too many connections without a handshake: {count} cut off, the last from {address}"
-        self.log.warn(text, count=self._cut_off, address=address)
-        self._cut_off = 0
-        self._telling = self._clock.callLater(CROWD_TOLD_S, self._told, address)
-
-    def _told(self, address: str) -> None:
-        self._telling = None
-        if self._cut_off:
-            self._tell(address)
 
 
 @implementer(IPushProducer)

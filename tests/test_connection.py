@@ -179,8 +179,8 @@ async def test_a_handshake_that_is_decided_too_late_is_not_opened(make: Make) ->
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_crowd_from_one_address_is_cut_off_and_told_now_and_then(make: Make) -> None:
-    csms = await make("[server]\nmax_unauthenticated_per_address = 2")
+async def test_a_crowd_beyond_the_waiting_room_is_cut_off_and_told_now_and_then(make: Make) -> None:
+    csms = await make("[server]\nmax_unauthenticated_per_address = 2\nmax_waiting = 0")
     gate = csms.house.gate()
     with capturedLogs() as logged:
         sockets = [Socket(csms, gate=gate) for _ in range(9)]

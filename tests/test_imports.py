@@ -51,6 +51,7 @@ MAY: dict[str, str] = {
     "csms.cli.database": "csms.config csms.dialects csms.store csms.tap",
     "csms.certificates": "",
     "csms.config": "csms.settings csms.settings_reader csms.site_files csms.site_problems csms.toml_mistakes csms.toml_positions",
+    "csms.crowd": "csms.socket_care",
     "csms.connection": "csms.blocks.sentry csms.frames csms.gate csms.model csms.running csms.socket_care csms.stations csms.tls",
     "csms.dialects": "csms.model csms.ocpp csms.store",
     "csms.errands": "",
@@ -65,7 +66,7 @@ MAY: dict[str, str] = {
     "csms.ocpp.schemas csms.outgoing csms.plugins csms.site_map csms.store csms.switchboard",
     "csms.frames": "",
     # Who comes in; the socket asks and does as it is told.
-    "csms.gate": "csms.blocks.provisioning csms.blocks.security csms.hooks csms.model csms.ocpp.dialect csms.refusals csms.socket_care "
+    "csms.gate": "csms.blocks.provisioning csms.blocks.security csms.crowd csms.hooks csms.model csms.ocpp.dialect csms.refusals csms.socket_care "
     "csms.stations csms.switchboard",
     "csms.hooks": "csms.facade",
     "csms.hookspecs": "csms.model csms.registries",
@@ -88,7 +89,7 @@ MAY: dict[str, str] = {
     "csms.plugins": "csms.config csms.hooks csms.plugin_finding csms.plugin_set csms.registries csms.running csms.site_files "
     "csms.site_routing",
     # The site file, in the words of each block.
-    "csms.policies": "csms.blocks csms.config csms.evidence csms.model csms.outgoing csms.socket_care csms.store",
+    "csms.policies": "csms.blocks csms.config csms.evidence csms.model csms.outgoing csms.socket_care csms.store csms.strain",
     "csms.redaction": "",
     "csms.registries": "csms.model csms.settings",
     # A house on a clock that stands still, with the test kit's stations.
@@ -151,7 +152,7 @@ LIBRARIES: dict[str, str] = {
     "twisted": "csms.blocks csms.cli csms.connection csms.facade csms.facades csms.gate csms.hooks csms.house csms.outgoing csms.plugin_set "
     "csms.plugins csms.registries csms.rehearsal csms.running csms.sim csms.socket_care csms.station_reactor csms.stations "
     "csms.store csms.switchboard csms.tap csms.testing csms.tls csms.web csms_plugins twisted.plugins csms.strain "
-    "csms.errands csms.log_lines csms.turns csms.upload_door csms.watchdog",
+    "csms.crowd csms.errands csms.log_lines csms.turns csms.upload_door csms.watchdog",
 }
 """Which parts may import which library; a library that is not here may be imported by nobody."""
 

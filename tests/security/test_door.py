@@ -214,10 +214,16 @@ async def test_threat_no_limit_on_tries(make: Make) -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_threat_crowds_without_a_handshake(make: Make) -> None:
-    csms = await make("[server]\nmax_unauthenticated_per_address = 3\n[stations]\nunknown = 'accept'\n")
+    """Three have their handshake, two wait and are not read, one is cut off; who is through makes room for the next."""
+    limits = "max_unauthenticated_per_address = 3\nmax_waiting = 2"
+    csms = await make(f"[server]\n{limits}\n[stations]\nunknown = 'accept'\n")
     gate = csms.house.gate()
-    cut = [Socket(csms, gate=gate).aborted for _ in range(5)]
-    assert cut == [False, False, False, True, True]
+    sockets = [Socket(csms, gate=gate) for _ in range(6)]
+    assert [one.aborted for one in sockets] == [False] * 5 + [True]
+    assert [one.transport.producerState for one in sockets[:5]] == ["producing"] * 3 + ["paused"] * 2
+    assert (await sockets[0].ask("/ocpp/CS1")).startswith("HTTP/1.1 101")
+    assert [one.transport.producerState for one in sockets[3:5]] == ["producing", "paused"]
+    assert (await sockets[3].ask("/ocpp/CS2")).startswith("HTTP/1.1 101")
 
 
 @pytest_twisted.ensureDeferred

@@ -7,6 +7,7 @@ import re
 import socket
 import ssl
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,26 @@ async def test_threat_slowloris_over_tls(door: Any) -> None:
     await here.wait(drips)
     await here.wait(stalls)
     await here.station()  # The one place that this address has is free again.
+
+
+@pytest_twisted.ensureDeferred
+async def test_threat_crowds_behind_one_address_over_tls(door: Any) -> None:
+    """While one socket holds the only place of its address the others wait, unread; when it is cut off they are answered, one after the other."""
+    here = await door(HURRIED)
+
+    def asks(number: int) -> bytes:
+        with (
+            socket.create_connection((HOST, here.number(tls=True)), timeout=PATIENCE_S) as raw,
+            here.context().wrap_socket(raw, server_hostname=HOST) as shaken,
+        ):
+            shaken.sendall(b"GET /ocpp/CS%d HTTP/1.1\r\nX-: y\r\n\r\n" % number)
+            return until_closed(shaken)
+
+    def crowd() -> list[bytes]:
+        with socket.create_connection((HOST, here.number(tls=True))), ThreadPoolExecutor(4) as pool:
+            return list(pool.map(asks, range(4)))
+
+    assert [head[:12] for head in await here.wait(crowd)] == [b"HTTP/1.1 400"] * 4
 
 
 @pytest_twisted.ensureDeferred
