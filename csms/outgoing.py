@@ -30,6 +30,7 @@ CONNECT_S = 10.0
 REDIRECTS = 3
 METADATA = frozenset({"169.254.169.254", "fd00:ec2::254", "100.100.100.200", "192.0.0.192"})
 """Where clouds tell a machine its secrets."""
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -52,7 +53,7 @@ class Reach:
     def fault(self, address: str) -> str:
         """Why an address may not be dialled, or an empty text."""
         ip = ipaddress.ip_address(address.partition("%")[0])
-        ip = getattr(ip, "ipv4_mapped", None) or ip
+        ip = _inner(ip)
         if any(ip.version == network.version and ip in network for network in self.allowed):
             return ""
         if str(ip) in METADATA or ip.is_link_local or ip.is_multicast or ip.is_unspecified:
@@ -60,6 +61,15 @@ class Reach:
         if not self.private and not ip.is_global:
             return f"{ip} is a private address; [outgoing] allow in the site file would let it be dialled"
         return ""
+
+
+def _inner(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The address of version 4 to which one of version 6 leads through a translator, or the address itself."""
+    if isinstance(ip, ipaddress.IPv4Address):
+        return ip
+    if ip in NAT64:
+        return ipaddress.IPv4Address(ip.packed[-4:])
+    return ip.ipv4_mapped or ip.sixtofour or ip
 
 
 class QuietFactory(_HTTP11ClientFactory):

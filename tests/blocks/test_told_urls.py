@@ -13,8 +13,10 @@ from block_kit import Make
 from csms.blocks.told_urls import FILES, SOCKETS, url_fault
 from csms.certificates import Authority
 from csms.model.commands import RawCall
+from csms.model.data_transfer import DataTransfer
 from csms.model.diagnostics import GetLog
 from csms.model.firmware import UpdateFirmware
+from csms.model.provisioning import SetVariables, Variable, VariableValue
 from csms.model.security_commands import SetNetworkProfile
 from csms.outgoing import Reach
 
@@ -54,6 +56,12 @@ BAD = (
     "http://0x7f.1/",
     "http://017700000001/",
     "http://[::1/",
+    "http://localhost./",
+    "http://loc%61lhost/",
+    "http://10.0.0.5\\@firmware.example/",
+    "http:\\\\10.0.0.5\\x",
+    "http://[64:ff9b::a00:5]/",
+    "http://[2002:a00:5::]/",
 )
 
 
@@ -77,7 +85,21 @@ def test_a_site_may_allow_its_own_network() -> None:
 
 NEAR = "http://10.0.0.5/x"
 SIGNED = UpdateFirmware(NEAR, signing_certificate=Authority.create("Firmware").pem, signature="c2ln")
+HOME = VariableValue(Variable("OCPPCommCtrlr", "FileServer"), NEAR)
 ORDERS_201: list[Any] = [
+    SetVariables((HOME,)),
+    RawCall(
+        "SetVariables",
+        {
+            "setVariableData": [
+                {"component": {"name": "X"}, "variable": {"name": "Y"}, "attributeValue": url}
+                for url in ("https://files.example/", " HTTP:/169.254.169.254/latest")
+            ]
+        },
+    ),
+    DataTransfer("Vendor", "Config", {"servers": [{"where": NEAR}]}),
+    RawCall("DataTransfer", {"vendorId": "Vendor", "data": "ftp://192.168.1.1/"}),
+    RawCall("DataTransfer", {"vendorId": "Vendor", "data": {"location": "Parking lot 5", "at": "wss://[fe80::1]/"}}),
     GetLog(url=NEAR),
     SIGNED,
     SetNetworkProfile(1, "ws://169.254.169.254/ocpp", 1),
@@ -99,6 +121,10 @@ ORDERS_201: list[Any] = [
     ),
 ]
 ORDERS_16: list[Any] = [
+    SetVariables((replace(HOME, variable=Variable("", "FileServer")),)),
+    RawCall("ChangeConfiguration", {"key": "FileServer", "value": NEAR}),
+    RawCall("ChangeConfiguration", {"key": "CentralSystemURL", "value": "ws://169.254.169.254/"}),
+    RawCall("GetLog", {"logType": "SecurityLog", "requestId": 1, "log": {"remoteLocation": NEAR}}),
     GetLog(url=NEAR),
     SIGNED,
     RawCall("GetDiagnostics", {"location": NEAR}),
@@ -117,6 +143,20 @@ async def test_no_order_sends_a_station_to_its_neighbours(make: Make, protocol: 
     record = await csms.house.commands.send("CS1", order, origin="test")
     assert (record.state, record.error_code) == ("failed", "UrlNotAllowed")
     assert station.calls == []
+
+
+VALUES = ("wss://10.0.0.5/ocpp", "https://files.example/", "ntp://time.example", "10.0.0.5", "C:\\logs", "Outlet")
+
+
+@pytest.mark.parametrize("value", VALUES)
+@pytest_twisted.ensureDeferred
+async def test_values_of_variables_that_lead_to_no_neighbour_are_sent(make: Make, value: str) -> None:
+    csms = await make("")
+    station = await csms.station("CS1", "ocpp1.6")
+    order = RawCall("ChangeConfiguration", {"key": "Vendor", "value": value})
+    await csms.house.commands.submit("CS1", order, origin="test")
+    await csms.settle(lambda: station.calls)
+    assert station.calls[0][3] == order.payload
 
 
 @pytest_twisted.ensureDeferred

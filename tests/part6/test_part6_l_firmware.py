@@ -212,3 +212,25 @@ async def test_a_signature_has_to_look_like_one(stage: Stage, command: UpdateFir
     record = await scene.ordered(command)
     assert (record.state, record.error_code) == (CommandState.FAILED, "NoSignature")
     assert scene.station.calls == []
+
+
+HALVES = [
+    {"signature": "c2lnbmVk"},
+    {"signingCertificate": SIGNED.signing_certificate},
+    {"signingCertificate": "PEM", "signature": "c2lnbmVk"},
+    {"signingCertificate": SIGNED.signing_certificate, "signature": "no base64!"},
+]
+
+
+@pytest.mark.parametrize("half", HALVES)
+@pytest.mark.parametrize("unsigned", ["true", "false"])
+@pytest_twisted.ensureDeferred
+async def test_no_raw_call_goes_round_the_signature(stage: Stage, half: dict[str, str], unsigned: str) -> None:
+    scene = await stage(f"[stations]\nunsigned_firmware = {unsigned}\n")
+    firmware = {"location": URL, "retrieveDateTime": scene.time(), **half}
+    old = await scene.csms.station("CS16", "ocpp1.6")
+    for id, action in ((scene.station.id, "UpdateFirmware"), ("CS16", "SignedUpdateFirmware")):
+        call = RawCall(action, {"requestId": 1, "firmware": firmware})
+        record = await scene.csms.house.commands.send(id, call, origin="test")
+        assert (record.state, record.error_code) == (CommandState.FAILED, "NoSignature")
+    assert scene.station.calls == old.calls == []
