@@ -1,4 +1,4 @@
-"""Connections that have not said who they are yet: so many have their handshake at once, the others wait their turn with their bytes unread.
+"""Connections that are limited in number: so many have their handshake at once, the others wait their turn with their bytes unread, or are cut off.
 
 A fleet behind one address that comes back at once is let in as fast as it can be served; who fills the door from one address holds up nobody
 elsewhere. Knows no socket.
@@ -7,17 +7,26 @@ elsewhere. Knows no socket.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from csms.socket_care import Limits
-
 PATIENCE_S = 30.0
 """How long a connection waits for its handshake to begin before it is cut off."""
 LOOK_S = 5.0
 TOLD_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """How many there are in all, for one address, and for those who wait; what the log is told of the rest."""
+
+    most: int
+    most_of_address: int
+    waiting: int = 0
+    told: str = "too many connections: {count} cut off, the last from {address}"
 
 
 class Newcomer(Protocol):
@@ -40,8 +49,8 @@ class Crowd:
 
     log = Logger(namespace="csms.connection")
 
-    def __init__(self, limits: Limits, clock: IReactorTime) -> None:
-        self._limits = limits
+    def __init__(self, places: Places, clock: IReactorTime) -> None:
+        self._places = places
         self._clock = clock
         self._by: Counter[str] = Counter()
         self._all = 0
@@ -53,6 +62,11 @@ class Crowd:
         self._looking: IDelayedCall | None = None
 
     @property
+    def count(self) -> int:
+        """How many are in, the waiting not counted."""
+        return self._all
+
+    @property
     def waiting(self) -> int:
         """How many wait."""
         return self._waiting
@@ -62,7 +76,7 @@ class Crowd:
         if self._has_place(one.address):
             self._begin(one)
             return True
-        if self._waiting >= self._limits.max_waiting:
+        if self._waiting >= self._places.waiting:
             self._cut(one)
             return False
         self._rooms.setdefault(one.address, {})[one] = self._clock.seconds()
@@ -86,8 +100,7 @@ class Crowd:
             self._begin(following)
 
     def _has_place(self, address: str) -> bool:
-        limits = self._limits
-        return self._all < limits.max_unauthenticated and self._by[address] < limits.max_unauthenticated_per_address
+        return self._all < self._places.most and self._by[address] < self._places.most_of_address
 
     def _begin(self, one: Newcomer) -> None:
         self._all += 1
@@ -129,8 +142,7 @@ class Crowd:
 
     def _tell(self, address: str) -> None:
         """At once, and then now and then: an attack shall not fill the log."""
-        text = "too many connections without a handshake: {count} cut off, the last from {address}"
-        self.log.warn(text, count=self._cut_off, address=address)
+        self.log.warn(self._places.told, count=self._cut_off, address=address)
         self._cut_off = 0
         self._telling = self._clock.callLater(TOLD_S, self._told, address)
 

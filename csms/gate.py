@@ -15,7 +15,7 @@ from twisted.logger import Logger
 
 from csms.blocks.provisioning import Provisioning
 from csms.blocks.security import Entry, Proof, Security, refused
-from csms.crowd import Crowd
+from csms.crowd import Crowd, Places
 from csms.hooks import Hooks
 from csms.model.security import ClientCertificate, SecurityEventKind
 from csms.model.station import Handshake
@@ -52,7 +52,10 @@ class StationGate:
     crowd: Crowd = field(init=False)
 
     def __post_init__(self) -> None:
-        self.crowd = Crowd(self.limits, self.clock)
+        limits = self.limits
+        text = "too many connections without a handshake: {count} cut off, the last from {address}"
+        places = Places(limits.max_unauthenticated, limits.max_unauthenticated_per_address, limits.max_waiting, text)
+        self.crowd = Crowd(places, self.clock)
 
     def choose(self, offered: tuple[str, ...]) -> Dialect | None:
         """The first of our dialects, in our order, that the station offers."""

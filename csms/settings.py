@@ -198,6 +198,8 @@ class Api:
 
     listen: Endpoint = "tcp:9001:interface=127.0.0.1"
     token: ApiToken = field(default="", repr=False)
+    max_connections: Count = 500
+    max_connections_per_address: Count = 100
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -18,6 +19,16 @@ RATE_OVER_S = 10.0
 """Over how long the rate of messages is measured."""
 STALLED_S = 30.0
 """How long a peer may leave its receive window closed before the connection is cut."""
+
+
+def network_of(host: str) -> str:
+    """Whom an address is counted as: itself, or of IPv6 its /64 network, for one customer has a whole one."""
+    if ":" not in host:
+        return host
+    try:
+        return str(ip_network(f"{host.strip('[]').partition('%')[0]}/64", strict=False))
+    except ValueError:
+        return host
 
 
 class RefusedIdentity(ValueError):

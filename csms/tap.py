@@ -25,7 +25,7 @@ from twisted.python import usage
 from csms.config import SettingsReader, Site, SiteFileError, read_site, without_rules
 from csms.connection import station_factory
 from csms.house import House
-from csms.log_lines import log_line
+from csms.log_lines import escape_all_logs
 from csms.plugins import names
 from csms.running import run_guarded
 from csms.station_sockets import for_stations
@@ -38,7 +38,7 @@ from csms.web import api_site
 
 # Timers follow the monotonic clock: with wall time, a clock set back by an hour would freeze every timer for an hour.
 ReactorBase.seconds = staticmethod(time.monotonic)
-
+escape_all_logs()
 
 CERTIFICATES_EVERY_S = 10.0
 """How often the files of certificates are looked at."""
@@ -101,7 +101,10 @@ class CsmsService(Service):
         await self.house.open()
         gate = self.house.gate()
         *contexts, for_uploads = tls_contexts(self._site)
-        api = api_site(self.house.rooms(token))
+        limits = self._site.api
+        api = api_site(
+            self.house.rooms(token), most=limits.max_connections, most_of_address=limits.max_connections_per_address
+        )
         api.noisy = False
         sockets = for_stations(self._reactor)
         for listener, context in zip(self._site.listeners, contexts, strict=True):
@@ -277,9 +280,9 @@ def run_in_foreground(site: Site) -> int:
     import sys
 
     from twisted.internet import reactor
-    from twisted.logger import FileLogObserver, FilteringLogObserver, LogLevelFilterPredicate, globalLogBeginner
+    from twisted.logger import FilteringLogObserver, LogLevelFilterPredicate, globalLogBeginner, textFileLogObserver
 
-    terminal = FilteringLogObserver(FileLogObserver(sys.stdout, log_line), [LogLevelFilterPredicate()])
+    terminal = FilteringLogObserver(textFileLogObserver(sys.stdout), [LogLevelFilterPredicate()])
     globalLogBeginner.beginLoggingTo([terminal], redirectStandardIO=False)
     loop: Any = reactor
     service = CsmsService(site, loop)

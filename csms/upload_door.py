@@ -7,27 +7,23 @@ cut off. Nothing that was left here is ever served here.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from typing import Any
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 from twisted.internet import defer
-from twisted.internet.interfaces import IDelayedCall
-from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.http import HTTPChannel
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from csms.blocks.uploads import Transfer, UploadRefused, Uploads
+from csms.crowd import Crowd, Places
+from csms.http_door import GuestChannel
 
 IDLE_S = 60.0
-HEAD_S = 10.0
-"""How long the headers of a request may take, TLS included."""
 LEAST = 4096
 """Bytes of a file that have to come in IDLE_S; a station with less has no line."""
-GUESTS, GUESTS_OF_ADDRESS = 200, 50
-"""Connections at the same time, in all and from one address: whoever holds more is no station with a file."""
+GUESTS = Places(200, 50, told="too many connections for uploads: {count} cut off, the last from {address}")
+"""Connections at the same time: whoever holds more is no station with a file."""
 DRAINED = 1 << 16
 """So much of a refused body is read, so that the station sees the answer; more ends the connection."""
 PREFIX = "/upload/"
@@ -70,60 +66,25 @@ class Form:
             raise UploadRefused(400, f"the form is not whole: {wrong}") from None
 
 
-class UploadChannel(HTTPChannel):
-    """One connection, for one request, within limits of time; says what is asked for before the body comes, which Twisted's own does after it."""
+class UploadChannel(GuestChannel):
+    """One connection, for one request; says what is asked for before the body comes, which Twisted's own does after it."""
 
-    _look: IDelayedCall | None = None
-    _guest: str | None = None
     came = 0
-
-    def connectionMade(self) -> None:
-        """One more guest, or one too many."""
-        super().connectionMade()  # type: ignore[no-untyped-call]
-        guests: Counter[str] = self.site.guests  # type: ignore[attr-defined]
-        address = str(getattr(self.getPeer(), "host", ""))  # type: ignore[no-untyped-call]
-        if guests.total() >= GUESTS or guests[address] >= GUESTS_OF_ADDRESS:
-            self.cut()
-            return
-        self._guest = address
-        guests[address] += 1
-        self._look = self.callLater(HEAD_S, self.cut)  # type: ignore[no-untyped-call]
 
     def head_is_read(self) -> None:
         """From now on the body has to come, and not too slowly."""
-        self.body_is_read()
         self.came = 0
-        self._look = self.callLater(IDLE_S, self._is_slow)  # type: ignore[no-untyped-call]
+        self.within(IDLE_S, self._is_slow)
 
     def _is_slow(self) -> None:
-        self._look = None
         if self.came < LEAST:
-            self.cut()
+            self.cut_off()
         else:
             self.head_is_read()
-
-    def cut(self) -> None:
-        """End the connection at once."""
-        transport: Any = self.transport
-        transport.abortConnection()
-
-    def body_is_read(self) -> None:
-        """Nothing more has to come."""
-        if self._look is not None and self._look.active():
-            self._look.cancel()
-        self._look = None
 
     def checkPersistence(self, request: Any, version: bytes) -> bool:
         """A second file comes over a second connection."""
         return False
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """One guest less."""
-        self.body_is_read()
-        if self._guest is not None:
-            self.site.guests.subtract([self._guest])  # type: ignore[attr-defined]
-            self.site.guests += Counter()  # type: ignore[attr-defined]  # forgets those who are at nothing
-        super().connectionLost(reason)  # type: ignore[no-untyped-call]
 
     @property
     def asked(self) -> tuple[str, str]:
@@ -202,7 +163,7 @@ class UploadRequest(Request):
     def process(self) -> int:
         """The body is over."""
         channel: Any = self.channel
-        channel.body_is_read()
+        channel.in_no_hurry()
         self.notifyFinish().addErrback(lambda _: None)
         defer.Deferred.fromCoroutine(self._finish()).addErrback(self._failed)
         return NOT_DONE_YET
@@ -254,7 +215,7 @@ class UploadSite(Site):
     def __init__(self, uploads: Uploads, reactor: Any) -> None:
         super().__init__(None, timeout=IDLE_S, reactor=reactor)  # type: ignore[no-untyped-call]
         self.uploads = uploads
-        self.guests: Counter[str] = Counter()
+        self.crowd = Crowd(GUESTS, reactor)
         self.noisy = False
 
     def log(self, request: Any) -> None:

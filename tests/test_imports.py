@@ -34,6 +34,8 @@ MAY: dict[str, str] = {
     # Which token begins a transaction and which ends it, the ledger says.
     "csms.blocks.transactions": "csms.blocks csms.ledger csms.model csms.stations csms.store",
     "csms.blocks.postman": "csms.model csms.registries csms.settings csms.store",
+    # Who is counted as one address is the same at every door.
+    "csms.blocks.sentry": "csms.socket_care",
     "csms.blocks.outcome": "csms.stations csms.ocpp.dialect csms.ocpp.rpc",
     # A raw call out is checked like a raw call in; no password gets into the ledger.
     "csms.blocks.commands": "csms.redaction csms.blocks csms.hooks csms.model csms.running csms.stations csms.store csms.switchboard "
@@ -51,7 +53,7 @@ MAY: dict[str, str] = {
     "csms.cli.database": "csms.config csms.dialects csms.store csms.tap",
     "csms.certificates": "",
     "csms.config": "csms.settings csms.settings_reader csms.site_files csms.site_problems csms.toml_mistakes csms.toml_positions",
-    "csms.crowd": "csms.socket_care",
+    "csms.crowd": "",
     "csms.connection": "csms.blocks.sentry csms.frames csms.gate csms.model csms.running csms.socket_care csms.stations csms.tls",
     "csms.dialects": "csms.model csms.ocpp csms.store",
     "csms.errands": "",
@@ -70,6 +72,7 @@ MAY: dict[str, str] = {
     "csms.stations csms.switchboard",
     "csms.hooks": "csms.facade",
     "csms.hookspecs": "csms.model csms.registries",
+    "csms.http_door": "csms.socket_care",
     # Builds and joins: the one place that knows every piece, and which reactor it is given.
     "csms.house": "csms.blocks csms.config csms.connection csms.dialects csms.errands csms.facade csms.facades csms.gate csms.hooks csms.hookspecs "
     "csms.model "
@@ -120,8 +123,11 @@ MAY: dict[str, str] = {
     "csms.toml_positions": "",
     # The API reaches the house through its own Rooms protocols, which house fills; it knows no block, no station and no store.
     "csms.web": "csms csms.web csms.config csms.model csms.ocpp.errors csms.ocpp.schemas csms.ocpp.strict_json csms.redaction",
+    # The limits of connections are those of the other doors.
+    "csms.web.server": "csms.crowd csms.http_door csms.model csms.web",
+    "csms.web.wire": "csms.http_door csms.web",
     # Where stations leave files, beside the door where they connect.
-    "csms.upload_door": "csms.blocks.uploads",
+    "csms.upload_door": "csms.blocks.uploads csms.crowd csms.http_door",
     "csms.workbench": "csms.model",
     "csms_plugins": "csms.api",
     "twisted.plugins": "",
@@ -152,7 +158,7 @@ LIBRARIES: dict[str, str] = {
     "twisted": "csms.blocks csms.cli csms.connection csms.facade csms.facades csms.gate csms.hooks csms.house csms.outgoing csms.plugin_set "
     "csms.plugins csms.registries csms.rehearsal csms.running csms.sim csms.socket_care csms.station_reactor csms.stations "
     "csms.store csms.switchboard csms.tap csms.testing csms.tls csms.web csms_plugins twisted.plugins csms.strain "
-    "csms.crowd csms.errands csms.log_lines csms.turns csms.upload_door csms.watchdog",
+    "csms.crowd csms.errands csms.http_door csms.log_lines csms.turns csms.upload_door csms.watchdog",
 }
 """Which parts may import which library; a library that is not here may be imported by nobody."""
 

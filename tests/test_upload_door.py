@@ -18,7 +18,7 @@ from csms.model.commands import CommandClosed
 from csms.model.diagnostics import GetLog, UploadReceived
 from csms.redaction import HIDDEN, without_secrets
 from csms.testing import TestCsms, make_csms
-from csms.upload_door import DRAINED, GUESTS_OF_ADDRESS, LEAST, UploadSite
+from csms.upload_door import DRAINED, GUESTS, LEAST, UploadSite
 
 SITE = """
 [uploads]
@@ -315,8 +315,8 @@ async def test_a_transfer_has_no_longer_than_its_place_once_more(make: Make) -> 
 async def test_connections_are_limited_and_one_request_each(make: Make) -> None:
     csms = await make()
     site = UploadSite(csms.house.uploads, csms.clock)
-    guests = [Client(csms, site) for _ in range(GUESTS_OF_ADDRESS + 1)]
-    assert [guest.transport.connected for guest in guests] == [*([True] * GUESTS_OF_ADDRESS), False]
+    guests = [Client(csms, site) for _ in range(GUESTS.most_of_address + 1)]
+    assert [guest.transport.connected for guest in guests] == [*([True] * GUESTS.most_of_address), False]
     guests[0].head("GET", "/", 0)
     assert await guests[0].status() == 405
     assert not guests[0].transport.connected
@@ -324,7 +324,7 @@ async def test_connections_are_limited_and_one_request_each(make: Make) -> None:
     assert late.transport.connected
     for guest in [*guests, late]:
         guest.lose()
-    assert not site.guests
+    assert not site.crowd.count
 
 
 @pytest_twisted.ensureDeferred

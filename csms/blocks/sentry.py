@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from twisted.internet.interfaces import IReactorTime
 
+from csms.socket_care import network_of
+
 MOST_KEPT = 10_000
 """Addresses and identities remembered at once; the oldest is forgotten first."""
 
@@ -93,14 +95,7 @@ class Sentry:
 
 
 def address_of(peer: str) -> str:
-    """The address in Autobahn's words for a peer (``tcp4:192.0.2.1:4711``), IPv6 as its /64 network: one customer has a whole one."""
+    """The address in Autobahn's words for a peer (``tcp4:192.0.2.1:4711``), IPv6 as its /64 network."""
     kind, _, rest = peer.partition(":")
     host = rest.rpartition(":")[0] or rest
-    if kind != "tcp6":
-        return host or peer
-    from ipaddress import ip_network
-
-    try:
-        return str(ip_network(f"{host.strip('[]').partition('%')[0]}/64", strict=False))
-    except ValueError:
-        return host
+    return network_of(host) if kind == "tcp6" else host or peer

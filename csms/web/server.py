@@ -12,6 +12,8 @@ from twisted.web.resource import IResource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 from zope.interface import implementer
 
+from csms.crowd import Crowd, Places
+from csms.http_door import GuestChannel
 from csms.model.people import Caller
 from csms.web import (
     bills,
@@ -51,6 +53,9 @@ ROUTES: tuple[Route, ...] = (
     *house.ROUTES,
 )
 IDLE_S = 60.0
+"""How long a connection may take, after an answer, until its next request is read."""
+BODY_S = 60.0
+"""How long a body may take."""
 
 
 @implementer(IResource)
@@ -154,14 +159,29 @@ class Desk:
         write(request, answer.status, body, {"Content-Type": answer.content_type, **headers})
 
 
+class ApiChannel(GuestChannel):
+    """One connection, for one request after the other."""
+
+    def head_is_read(self) -> None:
+        """From now on the body has to come."""
+        self.within(BODY_S, self.cut_off)
+
+    def requestDone(self, request: Request) -> None:
+        """An answer is sent; there may be another request."""
+        self.within(IDLE_S, self.cut_off)
+        super().requestDone(request)  # type: ignore[no-untyped-call]
+
+
 class ApiSite(Site):
     """The factory for the API's port."""
 
     requestFactory = ApiRequest
+    protocol = ApiChannel  # type: ignore[assignment]
 
-    def __init__(self, rooms: Rooms) -> None:
+    def __init__(self, rooms: Rooms, places: Places) -> None:
         desk = Desk(rooms, RouteTable(ROUTES))
         super().__init__(desk, timeout=IDLE_S, reactor=rooms.clock)  # type: ignore[no-untyped-call]
+        self.crowd = Crowd(places, rooms.clock)
         self._doors = PluginDoors(rooms)
 
     def getResourceFor(self, request: Any) -> IResource:
@@ -174,9 +194,10 @@ class ApiSite(Site):
         """No access log: the metrics count requests, and ``twistd`` would print debug lines among an operator's news."""
 
 
-def api_site(rooms: Rooms) -> ApiSite:
-    """The HTTP API as a factory for an endpoint."""
-    return ApiSite(rooms)
+def api_site(rooms: Rooms, *, most: int = 500, most_of_address: int = 100) -> ApiSite:
+    """The HTTP API as a factory for an endpoint, for so many connections at once."""
+    told = "too many connections to the API: {count} cut off, the last from {address}"
+    return ApiSite(rooms, Places(most, most_of_address, told=told))
 
 
 def _as_seen(caller: Caller, route: Route, answer: Answered) -> Answered:

@@ -12,6 +12,7 @@ from twisted.protocols.basic import FileSender
 from twisted.python.failure import Failure
 from twisted.web.server import Request
 
+from csms.http_door import GuestChannel
 from csms.web.json_text import dumps
 from csms.web.problems import CONTENT_TYPE, Kind, Refused
 from csms.web.reading import MAX_BODY
@@ -41,6 +42,7 @@ class ApiRequest(Request):
     def gotLength(self, length: int | None) -> None:
         """The declared size of the body, or None where it comes in chunks."""
         super().gotLength(0 if length and length > MAX_BODY else length)  # type: ignore[no-untyped-call]
+        self._limits.head_is_read()
         if length is not None and length > CUT:
             self._cut()
 
@@ -57,6 +59,16 @@ class ApiRequest(Request):
             self._forget_body()
         if self.received > CUT:
             self._cut()
+
+    def process(self) -> None:
+        """The body is here."""
+        self._limits.in_no_hurry()
+        super().process()  # type: ignore[no-untyped-call]
+
+    @property
+    def _limits(self) -> GuestChannel:
+        channel: Any = self.channel
+        return channel  # type: ignore[no-any-return]
 
     def _forget_body(self) -> None:
         content: Any = self.content

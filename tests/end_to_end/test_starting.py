@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import struct
 from pathlib import Path
 
 import pytest
 from api_client import Api
+from raw_socket import CLOSE, RawSocket, frame
 from server_process import CLEAN_ENDS, STOPPED, ServerProcess, csms_missing
 from station_links import PackageLink
 from station_words import Station201
@@ -33,6 +35,7 @@ def test_server_starts_serves_and_ends(way: str, tmp_path: Path) -> None:
         assert api.request("GET", "/healthz", token="").status == 200
         assert "# TYPE" in api.request("GET", "/metrics").text
         asyncio.run(_boot(server))
+        asyncio.run(_say_escapes(server))
         assert f":{server.port}/ocpp/" in server.log, "the log says where stations connect"
         os.kill(server.pid, signal.SIGTERM)
         os.kill(server.pid, signal.SIGINT)
@@ -44,6 +47,14 @@ def test_server_starts_serves_and_ends(way: str, tmp_path: Path) -> None:
     assert code in (*CLEAN_ENDS, -signal.SIGINT)
     assert STOPPED in server.log
     assert "Traceback" not in server.log
+    assert "wipe\\" in server.log, "what a station says is in the log, escaped"
+    assert not set(server.log) & set("\x1b\x07\r")
+
+
+async def _say_escapes(server: ServerProcess) -> None:
+    line = await RawSocket.upgrade(server.port, "/ocpp/CP2")
+    await line.send(frame(CLOSE, struct.pack("!H", 1000) + b"wipe\x1b[2J\x07"))
+    await line.end()
 
 
 async def _boot(server: ServerProcess) -> None:

@@ -9,8 +9,11 @@ from api_wire import Exchange, Wire, document
 from fake_rooms import TOKEN, FakeHouse
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet.address import IPv4Address
+from twisted.internet.testing import StringTransportWithDisconnection
 
 from csms.model.commands import CommandState
+from csms.web import api_site
 from csms.web.reading import MAX_BODY, wait_of
 from csms.web.wire import CUT
 
@@ -300,3 +303,61 @@ def test_prefer_wait_is_read_as_its_document_says(prefer: str | None, seconds: i
 
 def test_every_problem_document_names_an_operation(api: Wire) -> None:
     assert json.loads(api.ask("GET", "/api/v1/openapi.json").raw) == document()
+
+
+# Who holds a connection without a request
+
+
+def head(text: str) -> bytes:
+    return f"{text}\r\nHost: csms\r\nAuthorization: Bearer {TOKEN}\r\n".encode()
+
+
+def drips(house: FakeHouse, exchange: Exchange, data: bytes, seconds: int) -> bool:
+    """A byte or more every second; gives whether the connection is still there at the end."""
+    for _ in range(seconds):
+        if exchange.transport.connected:
+            exchange.channel.dataReceived(data)
+        house.clock.advance(1)
+    return bool(exchange.transport.connected)
+
+
+def test_threat_slowloris_headers_of_the_api_have_ten_seconds(house: FakeHouse) -> None:
+    exchange = Exchange(house, "GET", "/healthz", head("GET /healthz HTTP/1.1"))
+    assert drips(house, exchange, b"X: y\r\n", 9)
+    assert not drips(house, exchange, b"X: y\r\n", 1)
+    assert not exchange.answered
+
+
+def test_threat_slowloris_a_body_has_a_minute(house: FakeHouse) -> None:
+    begun = head("PUT /api/v1/stations/CS1 HTTP/1.1") + b"Content-Length: 1000\r\n\r\n"
+    exchange = Exchange(house, "PUT", "/api/v1/stations/CS1", begun)
+    assert drips(house, exchange, b" ", 59)
+    assert not drips(house, exchange, b" ", 1)
+
+
+def test_threat_slowloris_the_next_request_has_a_minute_too(house: FakeHouse) -> None:
+    whole = head("GET /healthz HTTP/1.1") + b"\r\n"
+    exchange = Exchange(house, "GET", "/healthz", whole)
+    assert exchange.answered
+    house.clock.advance(59)
+    exchange.channel.dataReceived(whole)
+    assert exchange.transport.value().count(b"200 OK") == 2
+    exchange.channel.dataReceived(head("GET /healthz HTTP/1.1"))
+    assert drips(house, exchange, b"X: y\r\n", 59)
+    assert not drips(house, exchange, b"X: y\r\n", 1)
+
+
+def test_connections_to_the_api_are_limited_by_address_and_in_all(house: FakeHouse) -> None:
+    site = api_site(house.rooms, most=3, most_of_address=2)
+
+    def guest(host: str) -> StringTransportWithDisconnection:
+        transport = StringTransportWithDisconnection(peerAddress=IPv4Address("TCP", host, 1))  # type: ignore[no-untyped-call]
+        transport.protocol = site.buildProtocol(None)  # type: ignore[no-untyped-call]
+        transport.protocol.makeConnection(transport)
+        return transport
+
+    first = [guest("192.0.2.1") for _ in range(3)]
+    others = [guest("192.0.2.2"), guest("192.0.2.3")]
+    assert [one.connected for one in [*first, *others]] == [True, True, False, True, False]
+    first[0].loseConnection()  # type: ignore[no-untyped-call]
+    assert guest("192.0.2.1").connected
