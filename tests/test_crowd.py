@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
-from csms.crowd import LOOK_S, PATIENCE_S, Crowd
-from csms.socket_care import Limits
+from csms.crowd import LOOK_S, PATIENCE_S, Crowd, Places
 
 
 class Guest:
@@ -30,8 +29,7 @@ class Guest:
 
 
 def crowd(clock: Clock | None = None, *, at_once: int = 100, of_one: int = 2, waiting: int = 3) -> Crowd:
-    limits = Limits(max_unauthenticated=at_once, max_unauthenticated_per_address=of_one, max_waiting=waiting)
-    return Crowd(limits, clock or Clock())
+    return Crowd(Places(at_once, of_one, waiting), clock or Clock())
 
 
 def test_beyond_its_places_an_address_waits_and_others_do_not() -> None:
