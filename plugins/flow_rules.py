@@ -24,6 +24,7 @@ from csms_plugins.flow.explaining import transaction_notes
 from csms_plugins.flow.files import Document, stamp
 from csms_plugins.flow.loader import RuleSet, load, rule_files, rule_of
 from csms_plugins.flow.news import BootAsked, ResetAsked
+from csms_plugins.flow.reporting import rule_report
 from csms_plugins.flow.rule import Rule
 from csms_plugins.flow.web import RulesResource
 from twisted.internet.defer import DeferredLock
@@ -276,30 +277,8 @@ class FlowRules:
         """The rules at work, and the mistakes that keep newer files from being."""
         return {
             "enabled": self.settings.enabled,
-            "rules": [self.rule_report(name) for name in self.engine.rules],
+            "rules": [rule_report(self.engine, name) for name in self.engine.rules],
             "mistakes": [asdict(mistake) for mistake in self.mistakes.mistakes],
-        }
-
-    def rule_report(self, name: str) -> dict[str, Any]:
-        """One rule with its state, counts and last traces."""
-        engine, rule = self.engine, self.engine.rules[name]
-        tripped = engine.holds.tripped(name)
-        runs = [one for one in engine.runs.all() if one.rule.id == name]
-        return {
-            "name": name,
-            "site": rule.scope,
-            "place": rule.place,
-            "note": str(rule.table.get("note", "")),
-            "on": list(rule.events),
-            "order": rule.order,
-            "state": "off" if not rule.enabled else "dry" if rule.dry else "tripped" if tripped else "on",
-            "tripped": tripped,
-            "counts": engine.traces.counts(name),
-            "running": len(runs),
-            "runs": [{"id": one.id, "key": one.key, "doing": one.doing, "until": one.due} for one in runs],
-            "pending": engine.pendings.of(name),
-            "next": engine.timers.next_of(name),
-            "traces": engine.traces.of(name),
         }
 
 

@@ -5,6 +5,7 @@ An awaited write is on the disk (SQLite WAL, synchronous FULL, group commit). Wh
 
 from csms.store import shelves
 from csms.store.archive import Archive
+from csms.store.arrivals import Recorded
 from csms.store.availability import StatusRecorded
 from csms.store.billing import Issuing
 from csms.store.decisions import StoredDecision
@@ -14,7 +15,6 @@ from csms.store.keepsakes import StoredNotice, StoredTelemetry
 from csms.store.messages import LoggedMessage
 from csms.store.monitoring import AlertRecorded, SeriesPosition, StoredAlert, StoredGap
 from csms.store.presence import Attached
-from csms.store.recording import Recorded
 from csms.store.security import KeptCertificate, Standing
 from csms.store.shelves import Shelf, Shelves, Thinning, Walk
 from csms.store.sole_use import InUse, SoleUse

@@ -19,12 +19,13 @@ from peewee import SQL
 from csms.ledger import facts_of, last_register
 from csms.model.authorization import Decision, IdToken
 from csms.model.transactions import Transaction, TransactionEvent
+from csms.store.arrivals import Arrival, Recorded
 from csms.store.columns import micros
 from csms.store.connections import Readers, WritingConnection
 from csms.store.decisions import read
 from csms.store.neighbours import UNJOINED, join_parked, note_overlaps
 from csms.store.presence import refuse_older
-from csms.store.recording import Arrival, Recorded, keep
+from csms.store.recording import keep
 from csms.store.state import ALL_OF, BY_WIRE_ID, FOUND, GET, Decode, Kept, StoredEvent, stored_event
 from csms.store.statements import Q, compiled
 from csms.store.tables import ACTIVE, DUE, GOING_ON

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from csms_plugins.flow.conditions import unmet
-from csms_plugins.flow.engine import Engine, about
-from csms_plugins.flow.rule import Rule
+from csms_plugins.flow.engine import Engine
+from csms_plugins.flow.rule import Rule, about
 from csms_plugins.flow.traces import cited, traced
 from csms_plugins.flow.values import shown
 from csms_plugins.flow.views import plain

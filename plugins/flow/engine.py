@@ -17,7 +17,7 @@ from csms_plugins.flow.news import NOBODY, ORIGIN, RuleNews, TimerFired
 from csms_plugins.flow.outbox import Outbox
 from csms_plugins.flow.pendings import Pending, Pendings
 from csms_plugins.flow.performer import Performer
-from csms_plugins.flow.rule import Rule, key_of
+from csms_plugins.flow.rule import Rule, about, key_of
 from csms_plugins.flow.runs import Runs
 from csms_plugins.flow.scopes import Scopes
 from csms_plugins.flow.stations import Stations
@@ -295,8 +295,3 @@ class Engine:
                 rule, _, effect = event.command.origin.removeprefix(ORIGIN).rpartition(" ")
                 return self.runs.causes.get(effect.partition(":")[0], (rule or effect,))
         return ()
-
-
-def about(rule: Rule, names: Mapping[str, Any]) -> dict[str, Any]:
-    """The names of a rule that has no run: a question's, or a dry one's."""
-    return {**names, "run": {"id": "", "rule": rule.id, "request_id": 0, "try": 1}}

@@ -169,3 +169,8 @@ def _all(steps: tuple[Step, ...]) -> Iterator[Step]:
 def key_of(expressions: tuple[Expression, ...], names: Names, shown: Any) -> str:
     """A key as text."""
     return ", ".join(shown(one.value(names)) for one in expressions)
+
+
+def about(rule: Rule, names: Mapping[str, Any]) -> dict[str, Any]:
+    """The names of a rule that has no run: a question's, or a dry one's."""
+    return {**names, "run": {"id": "", "rule": rule.id, "request_id": 0, "try": 1}}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from csms_plugins.flow import explaining, rehearsing
 from csms_plugins.flow.explaining import Refused
 from csms_plugins.flow.files import duration
+from csms_plugins.flow.reporting import rule_report
 from twisted.internet import defer
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
@@ -66,7 +67,7 @@ class RulesResource(Resource):
             case "POST", ["reset"]:
                 return await self._reset(_json(request))
             case "GET", [name] if name in self._rules.engine.rules:
-                return self._rules.rule_report(name)
+                return rule_report(self._rules.engine, name)
             case _, [] | ["explain" | "flags" | "check" | "test" | "replay" | "reset"] | ["flags", _]:
                 raise Refused(405, f"{method} is not for this path")
         raise Refused(404, f"there is no rule {'/'.join(path)}")

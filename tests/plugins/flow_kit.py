@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from csms_plugins.flow.reporting import rule_report
 from csms_plugins.flow_rules import FlowRules
 from fake_csms import NOON, STATION, FakeCsms, result
 
@@ -57,7 +58,7 @@ class House:
         self.fake.settle(5)
 
     def rule(self, name: str) -> Mapping[str, Any]:
-        return self.plugin.rule_report(name)
+        return rule_report(self.plugin.engine, name)
 
     def traces(self, name: str) -> list[tuple[str, str]]:
         return [(one["outcome"], one["reason"]) for one in self.rule(name)["traces"]]
