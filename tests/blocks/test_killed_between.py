@@ -1,5 +1,7 @@
 """Kill -9 between any two steps from event to bill: after each commit, one by one, the files are kept as a kill would leave them (the write-ahead
 log with them), a server is started on them, and the stations go on with whatever they had no answer to.
+
+``tests/torture/killed_steps.py`` does it with real processes, at these and more points.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from killed_story import BOOKS, NUMBERS, SAID, TARIFF, V16, V201, with_its_number
 
 from csms.config import load_site
 from csms.model.billing import Bill
@@ -23,74 +26,15 @@ from csms.store import verify
 from csms.store.inline import InlineStore, InlineWriter
 from csms.testing import FakeStation
 
-SITE = """
+SITE = f"""
 [plugins]
 enabled = ["rfid_list", "billing", "./books.py"]
-[[plugins.billing.tariff]]
-name = "day"
-per_kwh = "1.00"
-[[plugins.billing.tariff.step]]
-name = "later"
-hours = "12:07-13:00"
-per_kwh = "0.50"
+{TARIFF}
 [transactions]
 ask_after = "1s"
 ask_again = "10s"
 """
-BOOKS = """
-from csms.api import BillDelivered, hookimpl
-
-
-class Books:
-    def __init__(self, settings, csms):
-        self.file = csms.folder / "books.txt"
-
-    @hookimpl
-    def deliver_bill(self, delivery):
-        with self.file.open("a") as books:
-            books.write(f"{delivery.key} {delivery.bill.price.total}\\n")
-        return BillDelivered(reference="kept")
-"""
-V201, V16 = "ocpp2.0.1", "ocpp1.6"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-def at(minute: int) -> str:
-    return f"2026-03-01T12:{minute:02}:00Z"
-
-
-def event(seq: int, kind: str, minute: int, wh: int, **more: Any) -> dict[str, Any]:
-    """A TransactionEvent of T1."""
-    context = {"Started": "Transaction.Begin", "Ended": "Transaction.End"}.get(kind, "Sample.Periodic")
-    return {
-        "eventType": kind,
-        "timestamp": at(minute),
-        "triggerReason": "MeterValuePeriodic",
-        "seqNo": seq,
-        "transactionInfo": {"transactionId": "T1"},
-        "evse": {"id": 1, "connectorId": 1},
-        "meterValue": [{"timestamp": at(minute), "sampledValue": [{"value": wh, "context": context}]}],
-        **more,
-    }
-
-
-def late_reading(transaction: int) -> dict[str, Any]:
-    """MeterValues of 1.6 that come behind the bill, and make it another one: most of the energy flowed at the higher price."""
-    sample = {"value": "1900", "measurand": "Energy.Active.Import.Register"}
-    values = [{"timestamp": at(7), "sampledValue": [sample]}]
-    return {"connectorId": 1, "transactionId": transaction, "meterValue": values}
-
-
-TOKEN = {"idToken": {"idToken": "TAG", "type": "ISO14443"}}
-SAID: tuple[tuple[str, str, Any], ...] = (
-    (V201, "TransactionEvent", event(0, "Started", 5, 1000, **TOKEN)),
-    (V16, "StartTransaction", {"connectorId": 1, "idTag": "TAG", "meterStart": 1000, "timestamp": at(5)}),
-    (V201, "TransactionEvent", event(2, "Ended", 9, 2000, offline=True, **TOKEN)),
-    (V16, "StopTransaction", {"meterStop": 2000, "timestamp": at(9), "idTag": "TAG"}),
-    (V201, "TransactionEvent", event(1, "Updated", 6, 1500, offline=True)),
-    (V16, "MeterValues", None),
-)
-"""Two transactions, one with a hole that is asked for and filled, the other with a reading that comes after its bill."""
 
 
 @dataclass
@@ -140,8 +84,8 @@ class Story:
         for protocol in (V201, V16):
             world.connect(protocol, protocol)
         while self.answered < len(SAID):
-            protocol, action, payload = SAID[self.answered]
-            answer = world.say(protocol, action, self._with_its_number(action, payload))
+            protocol, action, _ = SAID[self.answered]
+            answer = world.say(protocol, action, with_its_number(self.answered, self.wire_id))
             assert answer is not None
             self.answered += 1
             if action == "StartTransaction":
@@ -149,12 +93,6 @@ class Story:
             world.pass_until(world.now + timedelta(seconds=11))
         world.pass_until(world.now + timedelta(seconds=60))
         return world
-
-    def _with_its_number(self, action: str, payload: Any) -> dict[str, Any]:
-        if action in ("StartTransaction", "TransactionEvent"):
-            return dict(payload)
-        assert self.wire_id is not None
-        return late_reading(self.wire_id) if payload is None else {"transactionId": self.wire_id, **payload}
 
 
 class Writer(InlineWriter):
@@ -258,7 +196,9 @@ def test_a_kill_after_any_commit_loses_nothing_and_bills_nothing_twice(
     assert wanted["verify"] == []
     assert [one[1] for one in wanted["transactions"]] == [Completeness.COMPLETE] * 2
     numbers = sorted(one[1] for one in wanted["bills"] if one[1])
-    assert numbers == [f"main-2026-{number:06}" for number in range(1, 5)], "two bills, a credit note, a corrected bill"
+    assert numbers == [f"main-2026-{number:06}" for number in range(1, NUMBERS + 1)], (
+        "two bills, a credit note, a corrected bill"
+    )
     assert len(story.taken) > 20
     kept = totals(story.books)
     assert sorted(kept) == numbers

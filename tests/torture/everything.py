@@ -13,6 +13,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 TOOLS = (
     "kills",
+    "killed_steps",
     "power_cuts",
     "disk_faults",
     "fault_proxy",

@@ -13,6 +13,7 @@ from server_process import csms_missing
 
 HERE = Path(__file__).parent
 TOOLS = {
+    "killed_steps": 3,
     "power_cuts": 0,
     "disk_faults": 0,
     "fault_proxy": 100,
