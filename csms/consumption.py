@@ -14,14 +14,27 @@ HELD_BACK = "SuspendedEVSE"
 """The station itself gives no power: nobody is idle."""
 
 
-def consumption_of(transaction: Transaction, evidence: MeterEvidence) -> Consumption:
-    """The consumption of a transaction, or what it is so far: the newest register of a running one counts as its end."""
-    begin, end = transaction.started_at, transaction.ended_at or transaction.last_event_at
+def consumption_of(transaction: Transaction, evidence: MeterEvidence, now: datetime | None = None) -> Consumption:
+    """The consumption of a transaction, or what it is so far: the newest register of a running one counts as its end, and so does its last event.
+
+    With ``now`` time goes on behind that event, as long as it has been since it was heard: the station's clock may be another one.
+    """
+    begin, end = transaction.started_at, transaction.ended_at or _so_far(transaction, now)
     if begin is not None and end is not None and end < begin:
         begin = end = None
     known = evidence.begin is not None and (evidence.end is not None or transaction.ended_at is None)
     points = tuple(MeterPoint(one.at, one.value_wh) for one in evidence.series) if known else ()
     return Consumption(begin, end, points, idle_since(evidence))
+
+
+def _so_far(transaction: Transaction, now: datetime | None) -> datetime | None:
+    last, heard = transaction.last_event_at, transaction.heard_at
+    if last is None or heard is None or now is None:
+        return last
+    try:
+        return max(last, last + (now - heard))
+    except OverflowError:
+        return last
 
 
 def idle_since(evidence: MeterEvidence) -> datetime | None:

@@ -82,7 +82,7 @@ class TestCsms:
         for _ in range(MOST_TURNS):
             if until() or quiet == SETTLED_TURNS:
                 return
-            quiet += not self.house.store.busy
+            quiet = 0 if self.house.store.busy else quiet + 1
             self.clock.advance(0)
             await task.deferLater(self.reactor, 0.001)
 
@@ -233,8 +233,7 @@ async def make_csms(
     file.write_text("\n".join(lines) + "\n", "utf-8")
     clock = clock or Clock()
     settings = load_site(file)
-    start = clock.seconds()
-    now = lambda: NOON + timedelta(seconds=clock.seconds() - start)  # noqa: E731 - the wall clock that the timers move
+    now = lambda: NOON + timedelta(seconds=clock.seconds())  # noqa: E731 - the wall clock that the timers move, over restarts too
     house = House(settings, clock, now, store=store or Store(settings.database_file, reactor))
     csms = TestCsms(house, clock, reactor)
     await house.store.open()

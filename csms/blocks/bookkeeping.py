@@ -73,11 +73,15 @@ class Bookkeeping:
         """Begin with what a stop or crash left over."""
         self.bills.start()
         self.deliveries.start()
+        if self.costs is not None:
+            self.costs.start()
 
     def stop(self) -> None:
         """Begin nothing more."""
         self.bills.stop()
         self.deliveries.stop()
+        if self.costs is not None:
+            self.costs.stop()
 
     def on_event(self, event: object) -> None:
         """News for those parts that act on it."""

@@ -54,10 +54,10 @@ class Pricing:
         return self._hooks.has("price")
 
     async def cost(self, transaction: Transaction) -> Price | None:
-        """What a transaction has cost so far, and nothing else; None where nobody says."""
+        """What a transaction has cost until now, and nothing else; None where nobody says. Of one that goes on, time counts on."""
         evidence = await self._evidence.of(transaction)
         choice = await self._choice(transaction, UNCHANGED)
-        consumption = consumption_of(transaction, evidence)
+        consumption = consumption_of(transaction, evidence, self._now())
         answer = await self._hooks.ask("price", transaction=transaction, consumption=consumption, choice=choice)
         price: Price | None = answer.value if answer else None
         return price

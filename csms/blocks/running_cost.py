@@ -5,11 +5,13 @@ Nothing here runs where the site has costs switched off, and no answer to an Upd
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 
 from twisted.internet import defer
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from csms.blocks.pricing import Pricing
@@ -28,15 +30,19 @@ Key = tuple[str, str]
 
 @dataclass(slots=True)
 class _Shown:
-    """How far the driver of one transaction has been told: when last, whether more is due, and whether readings have come since."""
+    """How far the driver of one transaction has been told: when last, how much, whether more is due, and whether a cost is on its way."""
 
     at_s: float = float("-inf")
+    total: Decimal | None = None
     due: bool = False
-    read: bool = False
+    sending: bool = False
 
 
 class RunningCost:
-    """Sends costs: at most one every ``interval_s`` for each transaction. ``everyone`` leaves out the question whether the station can show them."""
+    """Sends costs: at most one every ``interval_s`` for each transaction, when it has become another one, by an event or by time alone.
+
+    ``everyone`` leaves out the question whether the station can show them. Which transactions go on is read from the database, also after a restart.
+    """
 
     log = Logger()
 
@@ -57,52 +63,92 @@ class RunningCost:
         self._interval_s = interval_s
         self._everyone = everyone
         self._shown: dict[Key, _Shown] = {}
+        self._looking = False
+        self._timer = LoopingCall(lambda: run_guarded(self.look, self.log))
+        self._timer.clock = clock
+
+    def start(self) -> None:
+        """Begin to look, every interval, what time alone has made dearer."""
+        self._timer.start(self._interval_s, now=False)
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._timer.running:
+            self._timer.stop()
 
     def on_event(self, event: object) -> None:
-        """Readings came: the cost is another one; so it is with any event where no register is read at all, and time alone is paid.
-
-        A transaction that ended, or whose station is gone, is told nothing more.
-        """
+        """With each event the cost may be another one. A transaction that ended, or whose station is gone, is told nothing more."""
         match event:
-            case TransactionUpdated(station=station, transaction_id=transaction, event=update):
-                self._due((station.id, transaction), read=bool(update.meter_values))
+            case TransactionUpdated(station=station, transaction_id=transaction):
+                self._due((station.id, transaction))
             case TransactionEnded(station=station, transaction=ended):
                 self._shown.pop((station.id, ended.station_transaction), None)
             case StationLost(station=station):
                 for key in [one for one in self._shown if one[0] == station.id]:
                     del self._shown[key]
 
-    def _due(self, key: Key, *, read: bool) -> None:
+    def _due(self, key: Key) -> None:
         shown = self._shown.setdefault(key, _Shown())
-        shown.read |= read
         if shown.due:
             return
         shown.due = True
         wait = max(0.0, shown.at_s + self._interval_s - self._clock.seconds())
         self._clock.callLater(wait, run_guarded, lambda: self._send(key), self.log)
 
+    async def look(self) -> None:
+        """Tell of each transaction that goes on and was told nothing for an interval, one after the other; a slow look delays the next."""
+        able = {one.id for one in self._switchboard.stations() if ShowCost in one.dialect.commands}
+        if self._looking or not able:
+            return
+        self._looking = True
+        try:
+            active = [(one.station, one.station_transaction) for one in await self._store.transactions.active()]
+            self._forget_all_but(active)
+            for key in active:
+                if key[0] in able:
+                    await self._by_time(key)
+        finally:
+            self._looking = False
+
+    def _forget_all_but(self, active: Collection[Key]) -> None:
+        """Nothing stays behind of a transaction whose end was told in no news."""
+        going_on = set(active)
+        for key in [key for key, shown in self._shown.items() if not shown.due and key not in going_on]:
+            del self._shown[key]
+
+    async def _by_time(self, key: Key) -> None:
+        shown = self._shown.setdefault(key, _Shown())
+        if not shown.due and shown.at_s + self._interval_s <= self._clock.seconds():
+            shown.due = True
+            await self._send(key)
+
     async def _send(self, key: Key) -> None:
+        """Send what it costs now, unless that has been told, or the station has not answered the cost before."""
         shown = self._shown.get(key)
         station = self._switchboard.station(key[0])
         if shown is None or station is None:
             return
-        read, shown.due, shown.read = shown.read, False, False
+        shown.due = False
         transaction = await self._store.transactions.by_wire_id(*key)
         if transaction is None or transaction.ended_at is not None:
-            self._shown.pop(key, None)  # readings that came late: nobody stands there any more
-            return
-        if not read and transaction.last_meter_wh is not None:
+            self._shown.pop(key, None)  # events that came late: nobody stands there any more
             return
         shown.at_s = self._clock.seconds()
-        if not await self._can_show(station):
+        if shown.sending or not await self._can_show(station):
             return
         price = await self._pricing.cost(transaction)
-        if price is None or price.hold or self._shown.get(key) is not shown:
+        if price is None or price.hold or price.total == shown.total or self._shown.get(key) is not shown:
             return
+        shown.total, shown.sending = price.total, True
+        run_guarded(lambda: self._told(station, ShowCost(key[1], price.total), shown), self.log)
+
+    async def _told(self, station: Station, cost: ShowCost, shown: _Shown) -> None:
         try:
-            await station.send(ShowCost(key[1], price.total))
+            await station.send(cost)
         except CommandFailed as failed:
-            self.log.info("{station} did not take a cost: {why}", station=key[0], why=str(failed))
+            self.log.info("{station} did not take a cost: {why}", station=station.id, why=str(failed))
+        finally:
+            shown.sending = False
 
     async def final(self, station: Station, transaction: Transaction) -> Decimal | None:
         """The total of an ended transaction if it is final, within FINAL_WITHIN_S; None lets the station say that the bill comes later."""

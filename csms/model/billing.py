@@ -50,7 +50,7 @@ class Consumption:
     """What a transaction used, and how long: all that a price is made of.
 
     ``readings`` are in the order of time and never fall; fewer than two say that the energy is not known. Energy flows evenly between two of them.
-    ``end`` of a running transaction is its last event. ``idle_since`` is when charging ended for good while the vehicle stayed, if that is known.
+    ``end`` of a running transaction is its last event, or now. ``idle_since`` is when charging ended for good while the vehicle stayed, if known.
     ``continues`` marks a later part of a transaction that was split: its start was billed before.
     """
 

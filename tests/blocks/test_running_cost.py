@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from block_words import event, start16, stop16
 from twisted.internet.defer import Deferred
 
 from csms.model.provisioning import Variable, VariableValue
+from csms.testing import make_csms
 
 PRICED = """
 [plugins]
@@ -175,5 +177,114 @@ async def test_a_charge_without_registers_costs_its_time(make: Make) -> None:
     assert (await station.heard())[2:] == ["CostUpdated", {"transactionId": "T1", "totalCost": 1.0}]
     station.answer({})
     await station.say("TransactionEvent", event(20, "Updated", info={"chargingState": "SuspendedEV"}))
-    await csms.advance(31)
-    assert (await station.heard())[3]["totalCost"] == 2.0
+    await csms.advance(30)
+    assert (await station.heard())[3]["totalCost"] == 2.05, "up to the event twenty minutes, and half a minute since"
+
+
+# Time alone
+
+PARKING = PRICED.format("all") + '[[plugins.billing.tariff]]\nname = "parking"\nper_minute = "0.10"\n'
+IDLE = PRICED.format("all") + '[[plugins.billing.tariff]]\nname = "idle"\nper_kwh = "0.50"\nper_idle_minute = "1"\n'
+
+
+async def younger(csms: Any) -> Any:
+    """A station that is connected for a second before its transaction begins: nobody asks it about that."""
+    station = await csms.station("CS1")
+    await csms.advance(1)
+    return station
+
+
+async def told(csms: Any, station: Any, seconds: int) -> list[float]:
+    """The costs that a station is told in so many seconds, half a minute after the other, and answers at once."""
+    costs = []
+    for _ in range(seconds // 30):
+        await csms.advance(30)
+        while station.calls:
+            costs.append(station.calls[0][3]["totalCost"])
+            station.answer({})
+    return costs
+
+
+@pytest_twisted.ensureDeferred
+async def test_time_alone_makes_it_dearer_until_the_end(make: Make) -> None:
+    csms = await make(PARKING)
+    station = await younger(csms)
+    await station.say("TransactionEvent", event(0, "Started"))
+    assert await told(csms, station, 180) == [0.05, 0.10, 0.15, 0.20, 0.25, 0.30]
+    await station.say("TransactionEvent", event(1, "Ended"))
+    assert await told(csms, station, 120) == []
+    assert csms.house.billing.costs._shown == {}
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_time_makes_no_dearer_is_told_once(make: Make) -> None:
+    csms = await make(PRICED.format("all"))
+    station = await younger(csms)
+    await station.say("TransactionEvent", event(0, "Started", wh=0))
+    await station.say("TransactionEvent", event(1, "Updated", wh=1000))
+    await station.say("TransactionEvent", event(2, "Updated", wh=1000))
+    assert await told(csms, station, 180) == [0.5]
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_stays_after_charging_sees_the_idle_fee_rise(make: Make) -> None:
+    csms = await make(IDLE)
+    station = await younger(csms)
+    for seq, state, wh in ((0, "EVConnected", 0), (1, "Charging", 0), (2, "SuspendedEV", 1000)):
+        kind = "Updated" if seq else "Started"
+        await station.say("TransactionEvent", event(seq, kind, wh=wh, info={"chargingState": state}))
+    assert await told(csms, station, 120) == [1.0, 1.5, 2.0, 2.5]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_restart_tells_on_by_itself(tmp_path: Path, installed_plugins: None) -> None:
+    first = await make_csms(tmp_path, site=PARKING)
+    station = await younger(first)
+    await station.say("TransactionEvent", event(0, "Started"))
+    await first.advance(60)
+    await first.close()
+    second = await make_csms(tmp_path, site=PARKING, clock=first.clock)
+    station = await second.station("CS1", booted=False)
+    assert await told(second, station, 60) == [0.15, 0.20]
+    await second.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_station_that_does_not_answer_is_told_nothing_more_meanwhile(make: Make) -> None:
+    csms = await make(PARKING)
+    station = await younger(csms)
+    await station.say("TransactionEvent", event(0, "Started"))
+    await csms.advance(30)
+    (call,) = station.calls
+    for _ in range(3):
+        await csms.advance(8)
+    await station.say("TransactionEvent", event(1, "Updated"))
+    await csms.advance(5)
+    assert station.calls == [call]
+    station.answer({})
+    assert await told(csms, station, 30) == [0.16]
+
+
+@pytest_twisted.ensureDeferred
+async def test_nobody_looks_where_no_station_can_show_costs(make: Make) -> None:
+    csms = await make(PARKING)
+    station = await csms.station("CP1", "ocpp1.6")
+    await station.say("StartTransaction", start16())
+    asked: list[object] = []
+    csms.house.store.transactions.active = lambda: asked.append("active")
+    assert await told(csms, station, 90) == []
+    assert asked == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_transaction_whose_end_nobody_told_is_forgotten(make: Make) -> None:
+    csms = await make(PARKING)
+    station = await younger(csms)
+    await station.say("TransactionEvent", event(0, "Started"))
+    assert await told(csms, station, 30)
+    kept = await csms.house.store.transactions.by_wire_id("CS1", "T1")
+    await csms.house.store.healing.open(kept, "silence", "news", csms.house.now(), csms.house.now())
+    (healing,) = await csms.house.store.healing.of(kept.id)
+    await csms.house.store.healing.give_up(healing, kept, "it is over", csms.house.now(), over=True)
+    assert await told(csms, station, 60) == []
+    assert csms.house.billing.costs._shown == {}

@@ -37,11 +37,14 @@ async def test_tc_i_01_csms(stage: Any) -> None:
     await scene.event("Started", "CablePluggedIn", state="EVConnected", meterValue=begin)
     assert (await scene.authorized("TAG"))["status"] == "Accepted"
     await scene.charging()
+    cost = {"transactionId": scene.transaction, "totalCost": 1.0}
+    assert await scene.hears() == ("CostUpdated", cost), "what it costs to begin"
+    scene.answers("CostUpdated")
     for wh, total in ((2000, 1.5), (4000, 2.5)):
         answer = await scene.event("Updated", "MeterValuePeriodic", state="Charging", meterValue=register(scene, wh))
         assert answer == {}
         scene.csms.clock.advance(10)
-        assert await scene.hears() == ("CostUpdated", {"transactionId": scene.transaction, "totalCost": total})
+        assert await scene.hears() == ("CostUpdated", cost | {"totalCost": total})
         scene.answers("CostUpdated")
 
 
