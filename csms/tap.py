@@ -22,6 +22,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.python import usage
 
+from csms.certificate_watch import CertificateWatch
 from csms.config import SettingsReader, Site, SiteFileError, read_site, without_rules
 from csms.connection import station_factory
 from csms.house import House
@@ -39,9 +40,6 @@ from csms.web import api_site
 # Timers follow the monotonic clock: with wall time, a clock set back by an hour would freeze every timer for an hour.
 ReactorBase.seconds = staticmethod(time.monotonic)
 escape_all_logs()
-
-CERTIFICATES_EVERY_S = 10.0
-"""How often the files of certificates are looked at."""
 GC_THRESHOLDS = (20_000, 20, 50)
 """Hardly anything here makes cycles, and a busy turn has thousands of objects alive: look for cycles less often than Python's 700."""
 
@@ -82,7 +80,7 @@ class CsmsService(Service):
         self.house = House(with_places(site), reactor)
         self._stopping = False
         self._ports: list[IListeningPort] = []
-        self._watches: list[task.LoopingCall] = []
+        self._certificates: CertificateWatch | None = None
         server, metrics = site.server, self.house.metrics
         stall_s = server.stall_warning.total_seconds()
         self._watchdog = Watchdog(reactor, stall_s, metrics.stall) if stall_s else None
@@ -135,11 +133,9 @@ class CsmsService(Service):
             raise CannotListen(f"cannot listen for {who} on {description}: {fault}") from None
 
     def _watch_certificates(self, contexts: list[Contexts]) -> None:
-        for context in contexts:
-            watch = task.LoopingCall(context.look)
-            watch.clock = self._reactor
-            watch.start(CERTIFICATES_EVERY_S, now=False)
-            self._watches.append(watch)
+        house = self.house
+        self._certificates = CertificateWatch(contexts, self._reactor, house.now, house.security.raise_event)
+        self._certificates.start()
 
     def _heed_hangup(self) -> None:
         """SIGHUP: read the site file again."""
@@ -183,8 +179,8 @@ class CsmsService(Service):
         self._reactor.callWhenRunning(stop_with_failure, self._reactor)
 
     async def _close(self) -> None:
-        for watch in self._watches:
-            watch.stop()
+        if self._certificates is not None:
+            self._certificates.stop()
         self._strain.stop()
         if self._watchdog is not None:
             self._watchdog.stop()

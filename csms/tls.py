@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,18 @@ class Contexts:
         self._context = context_of(self._files, self._profiles)
         self._stamp = stamp
         return True
+
+    def ending(self, before: datetime) -> list[str]:
+        """Which of the files hold a certificate that ends before a time, and when."""
+        found = []
+        for file in (
+            *(chain for chain, _ in self._files.pairs),
+            *([self._files.client_ca] if self._files.client_ca else []),
+        ):
+            ends = crypto.load_certificate(crypto.FILETYPE_PEM, file.read_bytes()).to_cryptography().not_valid_after_utc
+            if ends < before:
+                found.append(f"{file.name} ends on {ends:%Y-%m-%d}")
+        return found
 
     def look(self) -> None:
         """As ``reload``, for a timer: what is wrong is told in the log, once for each change."""

@@ -51,6 +51,7 @@ MAY: dict[str, str] = {
     "csms.cli.workbench": "csms.cli.client csms.config csms.house csms.rehearsal csms.starter csms.store csms.store.inline",
     # csms db works on the file itself, and reads its events as the house does.
     "csms.cli.database": "csms.config csms.dialects csms.store csms.tap",
+    "csms.certificate_watch": "csms.model csms.running csms.tls",
     "csms.certificates": "",
     "csms.config": "csms.settings csms.settings_reader csms.site_files csms.site_problems csms.toml_mistakes csms.toml_positions",
     "csms.crowd": "",
@@ -114,8 +115,8 @@ MAY: dict[str, str] = {
     "csms.strain": "",
     "csms.watchdog": "",
     "csms.switchboard": "csms.model csms.stations csms.store",
-    "csms.tap": "csms.addresses csms.config csms.connection csms.house csms.log_lines csms.plugins csms.running csms.station_sockets "
-    "csms.store csms.strain csms.tls csms.upload_door csms.watchdog csms.web",
+    "csms.tap": "csms.addresses csms.certificate_watch csms.config csms.connection csms.house csms.log_lines csms.plugins csms.running "
+    "csms.station_sockets csms.store csms.strain csms.tls csms.upload_door csms.watchdog csms.web",
     "csms.testing": "csms.blocks.security csms.config csms.dialects csms.house csms.model csms.stations csms.store",
     "csms.tls": "csms.model",
     "csms.turns": "",
@@ -158,7 +159,7 @@ LIBRARIES: dict[str, str] = {
     "twisted": "csms.blocks csms.cli csms.connection csms.facade csms.facades csms.gate csms.hooks csms.house csms.outgoing csms.plugin_set "
     "csms.plugins csms.registries csms.rehearsal csms.running csms.sim csms.socket_care csms.station_reactor csms.stations "
     "csms.store csms.switchboard csms.tap csms.testing csms.tls csms.web csms_plugins twisted.plugins csms.strain "
-    "csms.crowd csms.errands csms.http_door csms.log_lines csms.turns csms.upload_door csms.watchdog",
+    "csms.certificate_watch csms.crowd csms.errands csms.http_door csms.log_lines csms.turns csms.upload_door csms.watchdog",
 }
 """Which parts may import which library; a library that is not here may be imported by nobody."""
 

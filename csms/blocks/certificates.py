@@ -32,6 +32,7 @@ from csms.model.certificates import (
     SigningWanted,
 )
 from csms.model.commands import CommandState
+from csms.model.provisioning import BootStatus, StationBooted
 from csms.model.security import SecurityEventKind
 from csms.running import run_guarded
 from csms.stations import Station
@@ -133,9 +134,12 @@ class Certificates:
     # Signing
 
     def on_event(self, event: object, send: Send) -> None:
-        """News: a request was taken."""
-        if isinstance(event, SigningWanted):
-            run_guarded(lambda: self._make(event.request, send), self.log)
+        """News: a request was taken, or a station is here whose certificate may have to be renewed."""
+        match event:
+            case SigningWanted():
+                run_guarded(lambda: self._make(event.request, send), self.log)
+            case StationBooted(status=BootStatus.ACCEPTED) if self._hooks.has("sign_certificate"):
+                run_guarded(lambda: self.renew(send, event.station.id), self.log)
 
     async def _make(self, request: SigningRequest, send: Send) -> None:
         answer = await self._hooks.ask("sign_certificate", request=request)
@@ -187,10 +191,10 @@ class Certificates:
         finally:
             self.busy = False
 
-    async def renew(self, send: Send) -> None:
+    async def renew(self, send: Send, only: str | None = None) -> None:
         """Ask connected stations for a new request in time, once a day; tell where it becomes urgent, of stations that are away too."""
         now = self._now()
-        for one in await self._store.security.certificates(before=now + self._policy.renew_before):
+        for one in await self._store.security.certificates(station=only, before=now + self._policy.renew_before):
             station = self._switchboard.station(one.station)
             if station is None:
                 if one.expires > now:

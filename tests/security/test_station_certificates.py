@@ -182,6 +182,18 @@ async def test_a_certificate_of_a_station_that_is_away_is_told_once_a_day_in_its
     assert details(csms, "CertificateExpires") == ["its ChargingStationCertificate expires on 2026-05-30"] * 7
 
 
+@pytest_twisted.ensureDeferred
+async def test_a_station_that_comes_back_late_is_asked_at_once(make: Make) -> None:
+    csms = await make()
+    station = await csms.station("CS1")
+    await renewal(csms, station, "SignChargingStationCertificate", None, csr("CS1"), "Accepted")
+    await station.close()
+    await csms.advance(88 * 86400)
+    station = await csms.station("CS1")
+    assert (await station.heard())[2:] == ["TriggerMessage", {"requestedMessage": "SignChargingStationCertificate"}]
+    assert details(csms, "CertificateExpires")
+
+
 # 1.6
 
 
