@@ -16,7 +16,7 @@ from csms.model.people import Caller
 from csms.model.station import StationRecord
 from csms.model.transactions import Transaction
 from csms.web.problems import Kind, Refused
-from csms.web.rooms import ConnectedStation, Rooms
+from csms.web.rooms import ConnectedStation, PeopleRoom, Rooms
 
 T = TypeVar("T")
 Sees = Callable[[str], bool]
@@ -39,7 +39,8 @@ def rooms_for(caller: Caller | None, rooms: Rooms) -> Rooms:
         commands=ScopedCommands(rooms, sees),
         explain=scoped_explain(rooms, sees),
         switchboard=ScopedSwitchboard(rooms, sees),
-        people=closed,
+        people=OwnPerson(caller, rooms.people),
+        audit=closed,
         plugins=closed,
         notifications=closed,
         reload=closed,
@@ -59,6 +60,23 @@ class Closed:
 
     def __call__(self) -> Any:
         raise closed_to_sites("this")
+
+
+class OwnPerson(Closed):
+    """Of people and keys, what a caller may do about itself: change its password, log out."""
+
+    def __init__(self, caller: Caller, people: PeopleRoom) -> None:
+        self._caller, self._people = caller, people
+
+    async def change_password(self, caller: Caller, old: str, new: str, address: str) -> bool:
+        """As the block's."""
+        return await self._people.change_password(self._caller, old, new, address)
+
+    async def revoke(self, key: int) -> bool:
+        """As the block's, of the key that the caller shows."""
+        if key != self._caller.key:
+            raise closed_to_sites("a key")
+        return await self._people.revoke(key)
 
 
 class ScopedStore:
@@ -155,6 +173,14 @@ class Numbered:
 
 class Transactions(Numbered):
     """Transactions and their events."""
+
+    async def of_tokens(self, tokens: Any, *, after: int = 0, limit: int = 100) -> list[Any]:
+        """As the store's."""
+
+        def more(after: Any, limit: int) -> Awaitable[Sequence[Any]]:
+            return self._rows.of_tokens(tokens, after=after, limit=limit)  # type: ignore[no-any-return]
+
+        return await sifted(more, lambda row: self._sees(row.station), lambda row: row.id, after, limit)
 
     async def events(self, id: int) -> Sequence[Any]:
         """The events of a transaction that the caller may see, else none."""
