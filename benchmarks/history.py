@@ -16,7 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from csms.bench.words import Build, Words, wire_time
 from csms.store.columns import micros
-from csms.store.messages import SIGNS, logged_messages
+from csms.store.message_chunks import SIGNS, logged_messages
 
 STATIONS = 100
 UPDATES = 14

@@ -13,6 +13,7 @@ from csms import __version__
 from csms.cli import bills, database, files, operate, people, security, stations, tokens, transactions
 from csms.cli.bench import bench
 from csms.cli.explain import explain
+from csms.cli.messages import messages
 from csms.cli.notify import notify
 from csms.cli.workbench import Commands
 from csms.config import Problem, SiteFileError, read_site, without_rules
@@ -107,6 +108,7 @@ for group in (
     database.db,
     stations.station,
     transactions.tx,
+    messages,
     bills.bill,
     explain,
     tokens.tag,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from http.client import HTTPException
@@ -29,12 +29,16 @@ class Api:
     base: str
     token: str
 
-    def ask(self, method: str, path: str, body: object = None, *, prefer: str = "", **query: str) -> Any:
+    def ask(
+        self, method: str, path: str, body: object = None, *, prefer: str = "", **query: str | Sequence[str]
+    ) -> Any:
         """The answer's JSON, None where it has none; click.ClickException with the server's own words for a refusal."""
         text = self.text(method, path, body, prefer=prefer, **query)
         return json.loads(text) if text else None
 
-    def text(self, method: str, path: str, body: object = None, *, prefer: str = "", **query: str) -> bytes:
+    def text(
+        self, method: str, path: str, body: object = None, *, prefer: str = "", **query: str | Sequence[str]
+    ) -> bytes:
         """The answer as it came; click.ClickException with the server's own words for a refusal."""
         with self._open(method, path, body, prefer, query) as answer:
             found: bytes = answer.read()
@@ -55,9 +59,9 @@ class Api:
                 target.unlink(missing_ok=True)
                 raise click.ClickException(f"{target} was not written: {fault}") from None
 
-    def _open(self, method: str, path: str, body: object, prefer: str, query: Mapping[str, str]) -> Any:
+    def _open(self, method: str, path: str, body: object, prefer: str, query: Mapping[str, str | Sequence[str]]) -> Any:
         given = {name: value for name, value in query.items() if value}
-        url = f"{self.base}{path}" + (f"?{urlencode(given)}" if given else "")
+        url = f"{self.base}{path}" + (f"?{urlencode(given, doseq=True)}" if given else "")
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         if prefer:
             headers["Prefer"] = prefer

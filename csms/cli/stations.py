@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from csms.cli.client import Api, over_api, segment
+from csms.cli.messages import line
 from csms.cli.show import one, plain, rows
 
 POLL_S = 0.5
@@ -175,14 +176,8 @@ def station_tail(api: Api, as_json: bool, id: str, once: bool) -> None:
     while True:
         for message in page["items"]:
             last = max(last, message["id"])
-            click.echo(json.dumps(message) if as_json else _line(message))
+            click.echo(json.dumps(message) if as_json else line(message))
         if once:
             return
         time.sleep(POLL_S)
         page = api.ask("GET", path, after=str(last), limit="1000")
-
-
-def _line(message: dict[str, Any]) -> str:
-    arrow = "->" if message["direction"] == "in" else "<-"
-    frame = message["frame"]
-    return f"{message['at'][11:23]} {arrow} {plain(frame if isinstance(frame, str) else json.dumps(frame))}"

@@ -12,7 +12,6 @@ from csms.store.decisions import StoredDecision
 from csms.store.faults import Fenced, NoSuchRow, SchemaFault, SchemaTooNew, StoreFault
 from csms.store.healing import Healing
 from csms.store.keepsakes import StoredNotice, StoredTelemetry
-from csms.store.messages import LoggedMessage
 from csms.store.monitoring import AlertRecorded, SeriesPosition, StoredAlert, StoredGap
 from csms.store.presence import Attached
 from csms.store.security import KeptCertificate, Standing
@@ -31,7 +30,6 @@ __all__ = [
     "InUse",
     "Issuing",
     "KeptCertificate",
-    "LoggedMessage",
     "NoSuchRow",
     "Recorded",
     "SchemaFault",

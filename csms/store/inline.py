@@ -16,9 +16,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
+from csms.model.messages import LoggedMessage
 from csms.store.connections import Readers, WritingConnection, reading, writing
 from csms.store.faults import StoreFault, fault_of
-from csms.store.messages import LAST_ID, LoggedMessage, MessageRows
+from csms.store.messages import LAST_ID, MessageRows
 from csms.store.schema import upgrade
 from csms.store.store import Store
 from csms.store.writer import Writer

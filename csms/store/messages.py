@@ -1,54 +1,38 @@
 """The message log: every frame, in a file of its own that may lose its last half second. It is never evidence of anything billed.
 
 Frames wait in memory and are written together, those of one station as one row; when too many wait they are dropped and counted, so that the log
-never harms the stations. A row's ``marks`` say of each frame when it came (microseconds after the row's ``first_at``), in which direction, and how
-many bytes it has: ``0<1032 812>19`` is a call of 1,032 bytes and, 812 microseconds later, our answer of 19.
+never harms the stations.
 """
 
 from __future__ import annotations
 
 import builtins
 import sqlite3
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
-from csms.store.columns import micros, moment
+from csms.model.messages import LoggedMessage, MessageQuery, MessagesFound
+from csms.store.columns import micros
 from csms.store.connections import Readers
 from csms.store.faults import StoreFault
 from csms.store.kept_tables import MessageChunk
+from csms.store.message_chunks import SIGNS, Chunk, Waiting, logged_messages, packed
+from csms.store.message_search import searched
 from csms.store.statements import compiled, insertion
 from csms.store.writer import Writer
 
-Waiting = tuple[int, str, bytes]
-Chunk = tuple[int, str, int, int, int, str, bytes]
-
 NEW = compiled(insertion(MessageChunk))
 NEXT_ID = 'SELECT COALESCE(MAX("id" + "count"), 1) FROM (SELECT "id", "count" FROM "message_chunk" ORDER BY "id" DESC LIMIT 1)'
-SIGNS: Final = {"in": "<", "out": ">"}
-DIRECTIONS: Final = {sign: word for word, sign in SIGNS.items()}
 FLUSH_S = 0.5
 MOST_WAITING = 50_000
 MOST_WAITING_BYTES = 64 * 2**20
 LONGEST_CHUNK = 100
 """Frames in one row: a reader that wants one frame reads them all."""
 LAST_ID = 2**63 - 1
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedMessage:
-    """One frame; ``direction`` is ``in`` (from the station) or ``out``."""
-
-    id: int
-    station: str
-    at: datetime
-    direction: str
-    frame: str
 
 
 class MessageRows:
@@ -123,34 +107,21 @@ class MessageRows:
 
         return await self._readers.threaded(read)
 
+    async def search(self, query: MessageQuery, *, before: int | None = None, limit: int = 100) -> MessagesFound:
+        """Frames that fit, the newest first, below a number if given: as many as are found in a part of a second, and how far that came."""
+        if self._writer.healthy:
+            await self.flush()
+        return await searched(self._readers, query, LAST_ID if before is None else before, limit)
+
 
 def _write(connection: sqlite3.Connection, waiting: dict[str, list[Waiting]]) -> None:
     (id,) = connection.execute(NEXT_ID).fetchone()
     rows: list[Chunk] = []
     for station, frames in waiting.items():
         for start in range(0, len(frames), LONGEST_CHUNK):
-            rows.append(_chunk(id, station, frames[start : start + LONGEST_CHUNK]))
+            rows.append(packed(id, station, frames[start : start + LONGEST_CHUNK]))
             id += rows[-1][4]
     connection.executemany(NEW, rows)
-
-
-def _chunk(id: int, station: str, frames: list[Waiting]) -> Chunk:
-    first = frames[0][0]
-    marks = " ".join([f"{at - first}{sign}{len(frame)}" for at, sign, frame in frames])
-    return id, station, first, max(at for at, _, _ in frames), len(frames), marks, b"".join([one[2] for one in frames])
-
-
-def logged_messages(row: Any) -> Iterator[LoggedMessage]:
-    """The frames in a row."""
-    id, station, first_at, _, _, marks, frames = row
-    start = 0
-    for number, mark in enumerate(marks.split(" ")):
-        sign = "<" if "<" in mark else ">"
-        since, _, size = mark.partition(sign)
-        end = start + int(size)
-        text = frames[start:end].decode("utf-8", "replace")
-        yield LoggedMessage(id + number, station, moment(first_at + int(since)), DIRECTIONS[sign], text)
-        start = end
 
 
 def _forgive(failure: Failure) -> Failure | None:

@@ -17,7 +17,7 @@ from typing import Any
 from csms.store.archive import Archive, Line
 from csms.store.columns import micros, moment
 from csms.store.connections import Readers
-from csms.store.messages import logged_messages
+from csms.store.message_chunks import logged_messages
 from csms.store.writer import Writer
 
 SPAN = 400

@@ -16,7 +16,7 @@ from csms.web.bill_papers import RECEIPT_POLICY, csv_table, receipt
 from csms.web.bodies import STRICT
 from csms.web.commands import is_number
 from csms.web.paging import page
-from csms.web.problems import Kind, QueryMistake, Refused
+from csms.web.problems import Kind, Refused
 from csms.web.rooms import Rooms
 from csms.web.routes import AFTER_ID, LIMIT, MOST, Answered, Asked, Gives, Param, Route
 from csms.web.transaction_views import BillDetail, BillView, Retried, bill_view
@@ -162,30 +162,17 @@ async def known_bill(rooms: Rooms, asked: Asked) -> Bill:
 
 
 def _filters(asked: Asked) -> dict[str, Any]:
-    query = asked.query
-    times = {name: _time(name, query[name]) for name in ("since", "until")}
-    return {name: query[name] for name in ("station", "transaction", "status")} | times
-
-
-def _time(name: str, text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        wanted = "a time such as 2026-03-01T00:00:00Z is wanted"
-        raise Refused(Kind.BAD_QUERY, wanted, errors=(QueryMistake(name, wanted),))
-    return at
+    return {name: asked.query[name] for name in ("station", "transaction", "status", "since", "until")}
 
 
 FILTERS = (
     Param("station", str, "only bills of this station"),
     Param("transaction", int, "only bills of this transaction"),
     Param("status", BillStatus, "only bills of this status"),
-    Param("since", str, "only bills issued at this time or later; of bills not issued the time of their last pricing"),
-    Param("until", str, "only bills issued before this time"),
+    Param(
+        "since", datetime, "only bills issued at this time or later; of bills not issued the time of their last pricing"
+    ),
+    Param("until", datetime, "only bills issued before this time"),
 )
 WRITTEN = {200: Gives("What was written: bills and credit notes, in this order", Page[BillView])}
 REFUSED = (Kind.UNKNOWN_BILL, Kind.BILL_REFUSED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -193,8 +194,12 @@ def _query_parameter(param: Param) -> dict[str, Any]:
         schema = {"type": "boolean"}
     elif param.kind is int:
         schema = {"type": "integer", "minimum": param.low, "maximum": param.high}
+    elif param.kind is datetime:
+        schema = {"type": "string", "format": "date-time"}
     else:
         schema = {"type": "string", "maxLength": 300}
+    if param.many > 1:
+        schema = {"type": "array", "items": schema, "maxItems": param.many}
     if param.default not in (None, ""):
         schema["default"] = param.default
     return {"name": param.name, "in": "query", "description": param.doc, "schema": schema}

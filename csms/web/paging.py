@@ -28,4 +28,4 @@ def page(
     if len(items) < asked.query["limit"] and not cut:
         return Page(items)
     question = {name: text for name, text in asked.given.items() if name != key}
-    return Page(items, f"{asked.path}?{urlencode({**question, key: cursor(items[edge])})}")
+    return Page(items, f"{asked.path}?{urlencode({**question, key: cursor(items[edge])}, doseq=True)}")

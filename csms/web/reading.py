@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, unquote_to_bytes
 
@@ -43,7 +44,7 @@ def wait_of(prefer: str | None) -> float:
 # The query
 
 
-def query_of(raw: bytes, params: tuple[Param, ...]) -> tuple[dict[str, Any], dict[str, str]]:
+def query_of(raw: bytes, params: tuple[Param, ...]) -> tuple[dict[str, Any], dict[str, str | list[str]]]:
     """The parameters by name, checked and with defaults; and those given, as text."""
     try:
         pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=50)
@@ -51,22 +52,24 @@ def query_of(raw: bytes, params: tuple[Param, ...]) -> tuple[dict[str, Any], dic
         raise Refused(Kind.BAD_REQUEST, "the query cannot be read") from None
     known = {param.name: param for param in params}
     mistakes: list[QueryMistake] = []
-    given: dict[str, str] = {}
-    values = {param.name: param.default for param in params}
+    texts: dict[str, list[str]] = {}
+    values = {param.name: () if param.many > 1 else param.default for param in params}
     for name, text in pairs:
         try:
             if name not in known:
                 raise ValueError(f"not known here; there is: {', '.join(known) or 'none'}")
-            if name in given:
-                raise ValueError("given twice")
-            given[name] = text
-            values[name] = _value(known[name], text)
+            param = known[name]
+            if len(texts.setdefault(name, [])) == param.many:
+                raise ValueError("given twice" if param.many == 1 else f"given more than {param.many} times")
+            texts[name].append(text)
+            value = _value(param, text)
+            values[name] = (*values[name], value) if param.many > 1 else value
         except ValueError as wrong:
             mistakes.append(QueryMistake(name[:100], str(wrong)))
     if mistakes:
         names = ", ".join(mistake.parameter for mistake in mistakes)
         raise Refused(Kind.BAD_QUERY, f"wrong: {names}", errors=tuple(mistakes[:MAX_MISTAKES]))
-    return values, given
+    return values, {name: given if known[name].many > 1 else given[0] for name, given in texts.items()}
 
 
 def _value(param: Param, text: str) -> Any:
@@ -83,9 +86,21 @@ def _value(param: Param, text: str) -> Any:
         if not re.fullmatch(r"\d{1,19}", text, re.ASCII) or not param.low <= int(text) <= param.high:
             raise ValueError(f"a whole number from {param.low} to {param.high} is wanted")
         return int(text)
+    if param.kind is datetime:
+        return _time(text)
     if len(text) > 300 or not text.isprintable():
         raise ValueError("a text of at most 300 printable characters is wanted")
     return text
+
+
+def _time(text: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise ValueError("a time such as 2026-03-01T00:00:00Z is wanted")
+    return at
 
 
 # The body

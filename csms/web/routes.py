@@ -23,7 +23,10 @@ NOBODY = Caller("nobody", Role.DRIVER)
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """One query parameter: a text, a whole number between ``low`` and ``high``, true or false, or one word of an Enum."""
+    """One query parameter: a text, a whole number between ``low`` and ``high``, true or false, a time, or one word of an Enum.
+
+    One of ``many`` may be given so many times, and is a tuple.
+    """
 
     name: str
     kind: type
@@ -31,6 +34,7 @@ class Param:
     default: Any = None
     low: int = 0
     high: int = 2**63 - 1
+    many: int = 1
 
 
 LIMIT = Param("limit", int, "how many at most", default=100, low=1, high=MOST)
@@ -44,7 +48,7 @@ class Asked:
     path: str
     place: Mapping[str, str]
     query: Mapping[str, Any]
-    given: Mapping[str, str]
+    given: Mapping[str, str | list[str]]
     body: Any
     wait_s: float
     table: RouteTable

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from csms.model.commands import CommandRecord
 from csms.model.explanation import Explanation
+from csms.model.messages import MessageQuery, MessagesFound
 from csms.model.people import Caller
 from csms.model.station import StationRecord
 from csms.model.transactions import Transaction
@@ -87,7 +88,7 @@ class ScopedStore:
         self.stations = Stations(store.stations, sees)
         self.availability = OfStation(store.availability, sees)
         self.variables = OfStation(store.variables, sees)
-        self.messages = OfStation(store.messages, sees)
+        self.messages = Messages(store.messages, sees)
         self.transactions = Transactions(store.transactions, sees)
         self.bills = Bills(store.bills, sees)
         self.deliveries = OfBill(store.deliveries, self.bills)
@@ -129,6 +130,15 @@ class OfStation:
     async def list(self, station: str, **filters: Any) -> Sequence[Any]:
         """As the store's, or nothing."""
         return await self._rows.list(station, **filters) if self._sees(station) else []
+
+
+class Messages(OfStation):
+    """The message log."""
+
+    async def search(self, query: MessageQuery, **where: Any) -> MessagesFound:
+        """As the store's, without what other stations said."""
+        part: MessagesFound = await self._rows.search(query, **where)
+        return replace(part, found=tuple(one for one in part.found if self._sees(one.message.station)))
 
 
 class OfNamedStation:

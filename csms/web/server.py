@@ -20,6 +20,7 @@ from csms.web import (
     commands,
     driving,
     house,
+    messages,
     notifications,
     people,
     security,
@@ -41,6 +42,7 @@ from csms.web.wire import SECURITY_HEADERS, ApiRequest, address_of, bug, check_s
 
 ROUTES: tuple[Route, ...] = (
     *stations.ROUTES,
+    *messages.ROUTES,
     *commands.ROUTES,
     *transactions.ROUTES,
     *bills.ROUTES,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from csms.model.availability import ConnectorRecord, ConnectorStatus
+from csms.model.messages import MessageKind
 from csms.model.provisioning import Variable
 from csms.model.station import Admission
 from csms.redaction import HIDDEN, is_secret
@@ -93,6 +94,26 @@ class MessageView:
     at: datetime
     direction: str
     frame: str
+
+
+@dataclass(frozen=True, slots=True)
+class FoundMessageView(MessageView):
+    """A frame that was looked for. ``action`` is that of the call, or of the call that it answers; ``other`` is its answer, or that call."""
+
+    kind: MessageKind
+    message_id: str | None
+    action: str | None
+    error_code: str | None
+    other: MessageView | None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundMessages:
+    """A part of what was found, the newest first; all that is there down to ``searched_to``. ``next`` goes on from there, and is null at the end."""
+
+    items: Sequence[FoundMessageView]
+    searched_to: datetime | None
+    next: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,8 @@
-"""The API's answers about stations: the list, one station with its connectors, its messages, its variables, and what operators change."""
+"""The API's answers about stations: the list, one station with its connectors, its variables, and what operators change."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from itertools import accumulate
 from typing import Any
 from urllib.parse import quote
 
@@ -12,18 +10,14 @@ from csms.model.people import Role
 from csms.model.provisioning import VariableValue
 from csms.model.station import Admission, StationRecord
 from csms.model.tx_points import TxPoints
-from csms.redaction import HIDDEN, is_secret, redacted_frame
+from csms.redaction import HIDDEN, is_secret
 from csms.web.bodies import station_body, station_id_fault
 from csms.web.paging import page
 from csms.web.problems import Kind, QueryMistake, Refused
 from csms.web.rooms import Rooms
 from csms.web.routes import LIMIT, Answered, Asked, Gives, Param, Route
-from csms.web.station_views import MessageView, ProvisionedStation, StationDetail, StationView, tree
-from csms.web.store_rooms import LoggedMessage
+from csms.web.station_views import ProvisionedStation, StationDetail, StationView, tree
 from csms.web.views import Page, facts
-
-MAX_FRAMES = 4 * 2**20
-"""Characters of frames in one answer; a thousand of the largest frames would be a quarter of a gigabyte."""
 
 
 async def known_station(rooms: Rooms, id: str) -> StationRecord:
@@ -92,29 +86,6 @@ async def delete_station(rooms: Rooms, asked: Asked) -> Answered:
     return Answered(None, 204)
 
 
-async def list_messages(rooms: Rooms, asked: Asked) -> Answered:
-    """The station's message log."""
-    record = await known_station(rooms, asked.place["id"])
-    query = asked.query
-    rows = await rooms.store.messages.list(
-        record.id, after=query["after"], before=query["before"], limit=query["limit"]
-    )
-    onwards = query["after"] is not None
-    kept = _within_size(rows if onwards else list(reversed(rows)))
-    items = [MessageView(**facts(MessageView, row, frame=redacted_frame(row.frame))) for row in kept]
-    cut = len(items) < len(rows)
-    if onwards:
-        return Answered(page(asked, items, lambda item: item.id, cut=cut))
-    items.reverse()
-    return Answered(page(asked, items, lambda item: item.id, key="before", edge=0, cut=cut))
-
-
-def _within_size(rows: Sequence[LoggedMessage]) -> list[LoggedMessage]:
-    """The first rows whose frames are MAX_FRAMES characters together, at least one."""
-    sizes = accumulate(len(row.frame) for row in rows)
-    return [row for row, size in zip(rows, sizes, strict=True) if size <= MAX_FRAMES] or list(rows[:1])
-
-
 async def list_variables(rooms: Rooms, asked: Asked) -> Answered:
     """The station's device model."""
     record = await known_station(rooms, asked.place["id"])
@@ -178,22 +149,6 @@ ROUTES = (
         {204: Gives("It is forgotten; its transactions and bills stay")},
         UNKNOWN,
         needs=Role.OPERATOR,
-    ),
-    Route(
-        "GET",
-        "/api/v1/stations/{id}/messages",
-        list_messages,
-        "The log of a station's messages",
-        "stations",
-        {200: Gives("Frames by number", Page[MessageView])},
-        UNKNOWN,
-        query=(
-            Param("after", int, "only frames after this id, the oldest first"),
-            Param("before", int, "only frames before this id, the newest of them"),
-            LIMIT,
-        ),
-        doc="Without `after`: the newest frames, and `next` leads to older ones. Passwords are blanked out.",
-        needs=Role.SUPPORT,
     ),
     Route(
         "GET",

@@ -11,6 +11,7 @@ from csms.model.availability import ConnectorRecord
 from csms.model.billing import Bill, BillStatus, BillStep, DeliveryRecord
 from csms.model.commands import CommandRecord
 from csms.model.diagnostics import Upload
+from csms.model.messages import LoggedMessage, MessageQuery, MessagesFound
 from csms.model.monitoring import EventData
 from csms.model.notifications import NotificationRecord, NotificationState
 from csms.model.people import ApiKey, AuditEntry, DoneRequest, Person
@@ -121,27 +122,13 @@ class CommandRows(Protocol):
     ) -> list[CommandRecord]: ...
 
 
-class LoggedMessage(Protocol):
-    """One frame of a station's message log; ``direction`` is ``in`` or ``out``."""
-
-    @property
-    def id(self) -> int: ...
-    @property
-    def station(self) -> str: ...
-    @property
-    def at(self) -> datetime: ...
-    @property
-    def direction(self) -> str: ...
-    @property
-    def frame(self) -> str: ...
-
-
 class MessageRows(Protocol):
     """The message log."""
 
     async def list(
         self, station: str, *, after: int | None = None, before: int | None = None, limit: int = 100
     ) -> Sequence[LoggedMessage]: ...
+    async def search(self, query: MessageQuery, *, before: int | None = None, limit: int = 100) -> MessagesFound: ...
 
 
 class StoredAlert(Protocol):

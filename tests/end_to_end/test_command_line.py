@@ -65,6 +65,12 @@ def test_a_newcomer_sees_a_bill(office: ServerProcess, protocol: str) -> None:
         the_story_is_told(office)
         the_bill_is_corrected(office)
         assert "StatusNotification" in csms(office, "station", "tail", "SIM1", "--once")
+        told = csms(office, "messages", "--tx", "1", "--station", "SIM1")
+        assert all(text in told for text in ("transactionId", "-> ", "\n    "))
+        assert "No such messages." in csms(
+            office, "messages", "--error", "FormationViolation", "--since", "2026-01-01T00:00:00Z"
+        )
+        assert "such as 2026-03-01T00:00:00Z" in csms(office, "messages", "--until", "noon", fails=True)
         assert "billing" in csms(office, "plugins")
         assert "DEMO" in csms(office, "tag", "list")
         assert "well" in csms(office, "db", "verify", "csms.sqlite")

@@ -110,6 +110,9 @@ async def flooding(attack: Attack) -> None:
         if not sending.done():
             sending.cancel()
             await attack.rest(1.0)
+        (failed,) = await asyncio.gather(sending, return_exceptions=True)
+        if isinstance(failed, Gone):
+            break
     reading.cancel()
     socket.close()
 

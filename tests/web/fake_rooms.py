@@ -20,6 +20,7 @@ from csms.model.billing import Bill, BillChange, BillStatus, BillStep, DeliveryR
 from csms.model.commands import CommandRecord, CommandState
 from csms.model.diagnostics import Upload
 from csms.model.explanation import Chapter, Explanation, Step
+from csms.model.messages import FoundMessage, LoggedMessage, MessageKind, MessageQuery, MessagesFound
 from csms.model.metering import MeterValue, SampledValue
 from csms.model.monitoring import EventData
 from csms.model.notifications import Notification, NotificationRecord, NotificationState, NotifyFailed
@@ -248,32 +249,35 @@ class FakeLedger:
         return found[:limit]
 
 
-@dataclass(frozen=True)
-class FakeMessage:
-    """A logged frame."""
-
-    id: int
-    station: str
-    at: datetime
-    direction: str
-    frame: str
-
-
 class FakeMessages:
     """The message log."""
 
     def __init__(self) -> None:
-        self.rows: list[FakeMessage] = []
+        self.rows: list[LoggedMessage] = []
+        self.asked: list[MessageQuery] = []
 
     async def list(
         self, station: str, *, after: int | None = None, before: int | None = None, limit: int = 100
-    ) -> Sequence[FakeMessage]:
+    ) -> Sequence[LoggedMessage]:
         found = [
             row
             for row in self.rows
             if row.station == station and (after is None or row.id > after) and (before is None or row.id < before)
         ]
         return found[:limit] if after is not None else found[-limit:]
+
+    async def search(self, query: MessageQuery, *, before: int | None = None, limit: int = 100) -> MessagesFound:
+        """Looks at two frames for each question, whatever is looked for; the stations are."""
+        self.asked.append(query)
+        below = [row for row in reversed(self.rows) if before is None or row.id < before]
+        looked = below[: min(limit, 2)]
+        found = [
+            FoundMessage(row, MessageKind.OTHER)
+            for row in looked
+            if row.station in query.stations or not query.stations
+        ]
+        over = len(looked) == len(below)
+        return MessagesFound(tuple(found), None if over else looked[-1].id, looked[-1].at if looked else None)
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from api_wire import Wire, document
-from fake_rooms import NOW, TOKEN, FakeHouse, FakeMessage
+from fake_rooms import NOW, TOKEN, FakeHouse
 
 from csms.model.authorization import IdToken, TokenRecord
 from csms.model.commands import CommandRecord, CommandState
+from csms.model.messages import LoggedMessage
 from csms.model.people import Role
 from csms.model.transactions import Completeness, Transaction
 from csms.web.server import ROUTES
@@ -141,7 +142,7 @@ def two_sites(house: FakeHouse) -> FakeHouse:
         house.store.transactions.rows[number] = Transaction(number, f"{site}-1", f"T{number}", Completeness.ONGOING)
         record = CommandRecord(number, f"{site}-1", "Reset", {}, CommandState.ACCEPTED, "api", NOW)
         house.store.commands.rows[number] = record
-        house.store.messages.rows.append(FakeMessage(number, f"{site}-1", NOW, "in", "[]"))
+        house.store.messages.rows.append(LoggedMessage(number, f"{site}-1", NOW, "in", "[]"))
     return house
 
 

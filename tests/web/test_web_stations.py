@@ -1,18 +1,16 @@
-"""Stations through the API: list, one with its connectors, changes, messages, variables."""
+"""Stations through the API: list, one with its connectors, changes, variables."""
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from api_wire import Wire
-from fake_rooms import GENERATED, NOW, FakeHouse, FakeMessage
+from fake_rooms import GENERATED, NOW, FakeHouse
 
 from csms.model.availability import ConnectorRecord, ConnectorStatus
 from csms.model.provisioning import Variable, VariableValue
 from csms.model.station import Admission
-from csms.web.stations import MAX_FRAMES
 
 CS1 = "/api/v1/stations/CS1"
 
@@ -149,64 +147,6 @@ def test_delete_forgets(api: Wire, house: FakeHouse) -> None:
     answer = api.ask("DELETE", CS1)
     assert (answer.status, answer.raw) == (204, b"")
     assert api.ask("GET", CS1).status == 404
-
-
-def test_messages_are_shown_by_cursor(api: Wire, house: FakeHouse) -> None:
-    house.station()
-    house.store.messages.rows = [
-        FakeMessage(number, "CS1", NOW + timedelta(seconds=number), "in" if number % 2 else "out", f'[2,"{number}"]')
-        for number in range(1, 6)
-    ]
-
-    def ids(query: str) -> list[int]:
-        return [item["id"] for item in api.get(f"{CS1}/messages?{query}")["items"]]
-
-    assert ids("") == [1, 2, 3, 4, 5]
-    assert ids("limit=2") == [4, 5]
-    assert ids("after=2&limit=2") == [3, 4]
-    assert ids("before=3") == [1, 2]
-    assert api.get(f"{CS1}/messages?after=4")["items"] == [
-        {"id": 5, "station": "CS1", "at": "2026-03-02T12:00:05Z", "direction": "in", "frame": '[2,"5"]'}
-    ]
-
-
-def test_messages_lead_on_in_their_direction(api: Wire, house: FakeHouse) -> None:
-    house.station()
-    house.store.messages.rows = [FakeMessage(number, "CS1", NOW, "in", "[]") for number in range(1, 8)]
-    seen: list[list[int]] = []
-    for start in ("?limit=3", "?after=0&limit=3"):
-        path: str | None = f"{CS1}/messages{start}"
-        numbers: list[int] = []
-        while path:
-            page = api.get(path)
-            numbers += [item["id"] for item in page["items"]]
-            path = page["next"]
-        seen.append(numbers)
-    assert seen == [[5, 6, 7, 2, 3, 4, 1], [1, 2, 3, 4, 5, 6, 7]]
-
-
-def test_large_frames_make_short_pages_and_nothing_is_left_out(api: Wire, house: FakeHouse) -> None:
-    house.station()
-    frame = "[" + " " * (MAX_FRAMES // 2 - 10) + "]"
-    house.store.messages.rows = [FakeMessage(number, "CS1", NOW, "in", frame) for number in range(1, 6)]
-    house.store.messages.rows.append(FakeMessage(6, "CS1", NOW, "in", frame * 3))
-    seen: list[list[int]] = []
-    for start in ("", "?after=0"):
-        path: str | None = f"{CS1}/messages{start}"
-        while path:
-            page = api.get(path)
-            seen.append([item["id"] for item in page["items"]])
-            path = page["next"]
-    assert seen == [[6], [4, 5], [2, 3], [1], [1, 2], [3, 4], [5], [6]]
-
-
-def test_passwords_in_frames_are_hidden(api: Wire, house: FakeHouse) -> None:
-    house.station()
-    frame = '[2,"1","ChangeConfiguration",{"key":"AuthorizationKey","value":"hunter2hunter2hunter2"}]'
-    house.store.messages.rows = [FakeMessage(1, "CS1", NOW, "out", frame)]
-    shown = api.get(f"{CS1}/messages")["items"][0]["frame"]
-    assert "hunter2" not in shown
-    assert "AuthorizationKey" in shown
 
 
 def test_variables_are_shown_without_passwords(api: Wire, house: FakeHouse) -> None:
