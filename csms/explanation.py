@@ -13,7 +13,7 @@ from typing import Any
 from csms.explained_bills import BillFacts, bill_steps, when
 from csms.model.authorization import Decision, IdToken
 from csms.model.commands import CommandRecord
-from csms.model.explanation import Chapter, Explanation, Step, StoryNote
+from csms.model.explanation import Chapter, Explanation, PlanDecision, Step, StoryNote
 from csms.model.metering import ENERGY_REGISTER
 from csms.model.transactions import Judgement, Transaction, TransactionEvent
 from csms.store import Healing, StoredDecision, StoredEvent
@@ -47,6 +47,7 @@ class Facts:
     events: Sequence[Told]
     decisions: Sequence[StoredDecision] = ()
     commands: Sequence[CommandRecord] = ()
+    plans: Sequence[PlanDecision] = ()
     healings: Sequence[Healing] = ()
     bills: BillFacts = field(default_factory=BillFacts)
     notes: Sequence[tuple[str, StoryNote]] = ()
@@ -61,7 +62,7 @@ def story(facts: Facts) -> Explanation:
         *(step for one in facts.decisions if (step := _asked_before(one, transaction))),
         *(_note_step(plugin, note) for plugin, note in facts.notes),
         *(step for healing in facts.healings for step in _gap_steps(healing)),
-        *(_command_step(one) for one in facts.commands if concerns(one, transaction)),
+        *_command_steps(facts),
         *bill_steps(facts.bills),
     ]
     return Explanation(
@@ -249,6 +250,19 @@ def _names(payload: Any, wire_id: str) -> bool:
 def _during(at: datetime, transaction: Transaction) -> bool:
     began = transaction.started_at is not None and at >= transaction.started_at
     return began and (transaction.ended_at is None or at <= transaction.ended_at)
+
+
+def _command_steps(facts: Facts) -> Iterator[Step]:
+    """The commands that have to do with the transaction, and what plugins decided about them and about its EVSE while it went on."""
+    transaction = facts.transaction
+    felt = [one for one in facts.commands if concerns(one, transaction)]
+    numbers = {one.id for one in felt}
+    for plan in facts.plans:
+        here = plan.evse in (None, transaction.evse) and _during(plan.at, transaction)
+        if plan.command in numbers or (plan.command is None and here):
+            by = f"the plugin {plan.plugin}" if plan.plugin else "the CSMS itself"
+            yield Step(plan.at, Chapter.DECISION, plan.text, (f"decided by {by}", plan.reason), plan.plugin or CSMS)
+    yield from map(_command_step, felt)
 
 
 def _command_step(command: CommandRecord) -> Step:

@@ -22,6 +22,7 @@ from csms.blocks.monitoring import Monitoring
 from csms.blocks.notifications import LOG_KIND, LOG_SETTINGS, LogChannel, Notifications
 from csms.blocks.outcome import Handler
 from csms.blocks.people import People
+from csms.blocks.planning import Planning
 from csms.blocks.presence import Presence
 from csms.blocks.profile_upgrade import ProfileUpgrade
 from csms.blocks.provisioning import Provisioning
@@ -115,7 +116,10 @@ class House:
             self.hooks, self.store, self.switchboard, policies.boot_policy(site), now, open=site.open
         )
         self.authorization = AuthorizationBlock(self.hooks, self.store, now)
-        self.availability = Availability(self.hooks, self.store, self.switchboard, self.provisioning, reactor, now)
+        self.planning = Planning(self.hooks, self.store, now)
+        self.availability = Availability(
+            self.hooks, self.store, self.switchboard, self.provisioning, self.planning, reactor, now
+        )
         self.store.transactions.decode = decoded
         self.evidence = EvidenceBlock(self.store, decoded, *policies.meter_rules(site))
         self.explainer = Explainer(self.hooks, self.store, self.evidence, decoded, now)
@@ -139,7 +143,16 @@ class House:
         self.uploads = Uploads(self.store, policies.upload_rules(site), reactor, now, self.tell)
         urls = ToldUrls(self.uploads, policies.url_rules(site))
         self.commands = Commands(
-            self.hooks, self.store, self.switchboard, self.authorization, self.keys, upgrade, urls, reactor, now
+            self.hooks,
+            self.store,
+            self.switchboard,
+            self.authorization,
+            self.keys,
+            upgrade,
+            urls,
+            self.planning,
+            reactor,
+            now,
         )
         points = policies.point_policy(site)
         self.tx_points = TxPointsBlock(self.store, self.commands, self.switchboard, points, reactor)

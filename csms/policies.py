@@ -137,6 +137,7 @@ def kept(store: Store, site: Site) -> list[Rule]:
             Thinning(keep.meter_values_every, ("station", "evse")),
         ),
         Rule(main, shelves.COMMANDS, keep.commands),
+        Rule(main, shelves.PLANS, keep.commands),
         Rule(main, shelves.SECURITY_EVENTS, keep.security_events),
         Rule(main, shelves.AUDIT, keep.audit),
     ]

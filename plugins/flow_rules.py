@@ -204,7 +204,7 @@ class FlowRules:
     ) -> Awaitable[ResetPlan | None] | None:
         """What the rules on ``reset.choose`` decide."""
         question = ResetAsked(station, reset, active_transactions)
-        return self._first("reset.choose", question, lambda answer, rule: reset_plan(answer))
+        return self._first("reset.choose", question, reset_plan)
 
     @hookimpl
     def authorize(self, request: AuthorizationRequest) -> Awaitable[Authorization | None] | None:
@@ -236,7 +236,7 @@ class FlowRules:
     def plan_status_check(self, silence: StatusSilence) -> Awaitable[StatusCheckPlan | None] | StatusCheckPlan | None:
         """What the rules on ``status.retry`` decide, or when the rules on ``status.missing`` want to know."""
         if self.engine.bound("status.retry"):
-            return self._first("status.retry", silence, lambda answer, rule: status_plan(answer, silence))
+            return self._first("status.retry", silence, lambda answer, rule: status_plan(answer, silence, rule))
         on = [one for rule in self.engine.rules_on("status.missing") for one in rule.on if one.after_s]
         return missing_plan(min(one.after_s for one in on), silence) if on else None
 

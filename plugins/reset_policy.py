@@ -38,4 +38,5 @@ class ResetPolicy:
     @hookimpl
     def plan_reset(self, station: StationRef, reset: Reset, active_transactions: int) -> ResetPlan:
         """The reset's own word if it has one, else the site's; the escalation is always the site's."""
-        return ResetPlan(reset.when or self._when, self._after_s, self._escalate)
+        why = "the order says so" if reset.when else "[plugins.reset_policy] when"
+        return ResetPlan(reset.when or self._when, self._after_s, self._escalate, why)

@@ -71,9 +71,10 @@ class StatusRetry:
         if silence.known and silence.silence_s < stale_s:
             return StatusCheckPlan(ask=False, next_in_s=max(1.0, stale_s - silence.silence_s))
         if silence.asked >= self._settings.attempts:
-            return StatusCheckPlan(ask=False, fault=True)
+            return StatusCheckPlan(ask=False, fault=True, reason=f"{self._settings.attempts} requests were in vain")
         pause_s = self._settings.interval.total_seconds() * self._settings.backoff**silence.asked
-        return StatusCheckPlan(ask=True, next_in_s=min(pause_s, LONGEST_PAUSE_S))
+        why = f"request {silence.asked + 1} of {self._settings.attempts}"
+        return StatusCheckPlan(ask=True, next_in_s=min(pause_s, LONGEST_PAUSE_S), reason=why)
 
     @hookimpl
     def on_event(self, event: object) -> None:

@@ -14,11 +14,11 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from csms.blocks.outcome import Outcome, Received
+from csms.blocks.planning import Planning
 from csms.blocks.provisioning import Provisioning
 from csms.hooks import Hooks
 from csms.model.availability import (
     StatusChanged,
-    StatusCheckPlan,
     StatusMissing,
     StatusNotification,
     StatusSilence,
@@ -59,6 +59,7 @@ class Availability:
         store: Store,
         switchboard: Switchboard,
         provisioning: Provisioning,
+        planning: Planning,
         clock: IReactorTime,
         now: Callable[[], datetime],
     ) -> None:
@@ -66,6 +67,7 @@ class Availability:
         self._store = store
         self._switchboard = switchboard
         self._provisioning = provisioning
+        self._planning = planning
         self._clock = clock
         self._now = now
 
@@ -97,7 +99,7 @@ class Availability:
         """After an accepted boot the watch begins; it ends with the next boot or with the connection."""
         if isinstance(event, StationBooted) and event.status is BootStatus.ACCEPTED:
             station = self._switchboard.station(event.station.id)
-            if station is not None and self._hooks.has("plan_status_check"):
+            if station is not None and self._planning.checks_silence:
                 boot = Boot(station.id, station.fence, station.boots, self._clock.seconds())
                 self._later(FIRST_LOOK_S, lambda: self._begin_watch(boot))
 
@@ -118,8 +120,7 @@ class Availability:
         silence_s = self._clock.seconds() - (heard if known and heard is not None else since)
         evse, connector = place
         question = StatusSilence(station.ref, evse, connector, silence_s, asked, known)
-        answer = await self._hooks.ask("plan_status_check", silence=question)
-        plan: StatusCheckPlan = answer.value if answer else StatusCheckPlan(ask=False)
+        plan = await self._planning.status_check(station, question)
         if plan.fault:
             self._raise_fault(station, question)
             return

@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from csms.blocks.authorization import AuthorizationBlock
 from csms.blocks.credentials import generate_password
 from csms.blocks.effects import Effect, effect_of
+from csms.blocks.planning import Planning
 from csms.blocks.profile_upgrade import ProfileUpgrade
 from csms.blocks.station_keys import StationKeys
 from csms.blocks.told_urls import ToldUrls
@@ -29,14 +30,13 @@ from csms.model.availability import ChangeAvailability, TriggerMessage
 from csms.model.commands import (
     CommandAnswer,
     CommandClosed,
-    CommandFailure,
     CommandRecord,
     CommandState,
     RawCall,
 )
 from csms.model.diagnostics import GetLog
 from csms.model.firmware import UpdateFirmware
-from csms.model.provisioning import GetBaseReport, GetVariables, Reset, ResetPlan, ResetWhen, SetVariables
+from csms.model.provisioning import GetBaseReport, GetVariables, Reset, ResetPlan, SetVariables
 from csms.model.security_commands import SetPassword, UpgradeSecurityProfile
 from csms.model.station import StationRef
 from csms.model.transactions import GetTransactionStatus, RequestStartTransaction
@@ -70,6 +70,7 @@ class Commands:
         keys: StationKeys,
         upgrade: ProfileUpgrade,
         urls: ToldUrls,
+        planning: Planning,
         clock: IReactorTime,
         now: Callable[[], datetime],
     ) -> None:
@@ -80,6 +81,7 @@ class Commands:
         self._keys = keys
         self._upgrade = upgrade
         self._urls = urls
+        self._planning = planning
         self._clock = clock
         self._now = now
         self._watches = Watches(clock, self._no_effect, self.log)
@@ -158,8 +160,9 @@ class Commands:
         try:
             await self._allowed(station, command)
             command = await self._urls.settled(station.id, command)
-            plan = await self._plan_reset(station, command)
-            if plan is not None and isinstance(command, Reset):
+            plan = None
+            if isinstance(command, Reset):
+                plan = await self._planning.reset(station, record, command)
                 command = replace(command, when=command.when or plan.when)
             answer = await self._send(station, record, command)
         except CommandFailed as failed:
@@ -213,13 +216,6 @@ class Commands:
             text = f"token {judged.authorization.status}: {judged.authorization.reason or 'not accepted'}"
             raise CommandFailed(CommandState.FAILED, "NotAuthorized", text)
 
-    async def _plan_reset(self, station: Station, command: object) -> ResetPlan | None:
-        if not isinstance(command, Reset):
-            return None
-        active = len(await self._store.transactions.active(station=station.id))
-        answer = await self._hooks.ask("plan_reset", station=station.ref, reset=command, active_transactions=active)
-        return answer.value if answer else ResetPlan(command.when or ResetWhen.ON_IDLE)
-
     async def _answered(
         self, station: Station, record: CommandRecord, command: object, answer: CommandAnswer, plan: ResetPlan | None
     ) -> CommandRecord:
@@ -241,16 +237,11 @@ class Commands:
     async def _failed(
         self, station: Station, record: CommandRecord, command: object, failed: CommandFailed
     ) -> CommandRecord:
-        retry = None
-        if isinstance(command, IDEMPOTENT):
-            failure = CommandFailure(
-                station.ref, record.name, failed.state, str(failed), record.tries + 1, idempotent=True
-            )
-            retry = await self._hooks.ask("plan_retry", failure=failure)
+        retry = await self._planning.retry(station, record, failed) if isinstance(command, IDEMPOTENT) else None
         if retry is None:
             return await self._fail(record, failed)
         record = await self._store.commands.update(record.id, state=CommandState.QUEUED, error=str(failed))
-        self._clock.callLater(retry.value.delay_s, run_guarded, lambda: self._carry_out(record, command), self.log)
+        self._clock.callLater(retry.delay_s, run_guarded, lambda: self._carry_out(record, command), self.log)
         return record
 
     async def _fail(self, record: CommandRecord, failed: CommandFailed) -> CommandRecord:
@@ -279,6 +270,7 @@ class Commands:
         await self._close(record, CommandState.FAILED, error_code="NoEffect", error=text)
         if not isinstance(reset, Reset) or plan is None or plan.escalate is None or plan.escalate is reset.when:
             return
+        self._planning.escalated(record, reset, plan)
         self.log.warn("{station} did not reset: escalating to {when}", station=record.station, when=plan.escalate.value)
         await self.send(record.station, replace(reset, when=plan.escalate), origin=f"command {record.id}")
 

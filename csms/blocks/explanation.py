@@ -50,6 +50,7 @@ class Explainer:
             tuple(self._told(event) for event in events),
             await self._decisions(transaction, since, until),
             await store.commands.between(station, since, until),
+            await store.plans.between(station, since, until),
             healings,
             await self._bills(transaction),
             await self._notes(StoryQuestion(StationRef(station), transaction, since, until)),

@@ -87,11 +87,12 @@ class StatusSilence:
 
 @dataclass(frozen=True, slots=True)
 class StatusCheckPlan:
-    """Answer to ``plan_status_check``: ask again, raise a fault, and look again after ``next_in_s`` seconds."""
+    """Answer to ``plan_status_check``: ask again, raise a fault, and look again after ``next_in_s`` seconds. ``reason`` is for people."""
 
     ask: bool
     fault: bool = False
     next_in_s: float = 60.0
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,9 +87,10 @@ class CommandFailure:
 
 @dataclass(frozen=True, slots=True)
 class RetryPlan:
-    """Answer to ``plan_retry``: try again after ``delay_s`` seconds."""
+    """Answer to ``plan_retry``: try again after ``delay_s`` seconds. ``reason`` is for people."""
 
     delay_s: float
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,22 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanDecision:
+    """What was decided about a station by a plan: a sentence, who decided (a plugin; empty: the CSMS itself) and why.
+
+    ``command`` is the number of the command that it is about, ``evse`` the EVSE; None: the whole station.
+    """
+
+    station: str
+    at: datetime
+    text: str
+    plugin: str
+    reason: str
+    command: int | None = None
+    evse: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StoryQuestion:
     """Question of ``explain_transaction``: what has the plugin to tell of this transaction, which was between these times?"""
 

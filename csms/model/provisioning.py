@@ -119,12 +119,13 @@ class Reset:
 class ResetPlan:
     """Answer to ``plan_reset``: when to reset, and what to do if it has not happened after ``escalate_after_s`` seconds.
 
-    ``escalate`` None means that a reset which does not take effect is reported as failed and nothing more is tried.
+    ``escalate`` None means that a reset which does not take effect is reported as failed and nothing more is tried. ``reason`` is for people.
     """
 
     when: ResetWhen
     escalate_after_s: float = 900.0
     escalate: ResetWhen | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,22 @@ from peewee import AutoField, BigIntegerField, BlobField, CompositeKey, ForeignK
 from csms.store.statements import Row
 
 
+class PlanDecision(Row):
+    """What a plan decided about a station; ``command`` is the number of the command that it was about."""
+
+    id = AutoField()
+    station = TextField()
+    at = BigIntegerField()
+    said = TextField()
+    plugin = TextField()
+    reason = TextField()
+    command = IntegerField(null=True)
+    evse = IntegerField(null=True)
+
+    class Meta:
+        indexes = ((("station", "at"), False),)
+
+
 class AlertMessage(Row):
     """One NotifyEvent message; the digest keeps two messages apart that a coarse clock gave the same name."""
 

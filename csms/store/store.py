@@ -22,6 +22,7 @@ from csms.store.messages import MessageRows
 from csms.store.monitoring import AlertRows
 from csms.store.notifications import NotificationRows
 from csms.store.people import AuditRows, DoneRows, KeyRows, PersonRows
+from csms.store.plans import PlanRows
 from csms.store.presence import PresenceRows
 from csms.store.provisioning import VariableRows
 from csms.store.schema import copy, prepare_log, upgrade
@@ -72,6 +73,7 @@ class Store:
         self.decisions = DecisionRows(*rows)
         self.alerts = AlertRows(*rows)
         self.commands = CommandRows(*rows)
+        self.plans = PlanRows(*rows)
         self.bills = BillRows(*rows)
         self.deliveries = DeliveryRows(*rows)
         self.telemetry = TelemetryRows(*rows)

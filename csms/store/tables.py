@@ -17,7 +17,18 @@ from peewee import (
     TextField,
 )
 
-from csms.store.kept_tables import Alert, AlertGap, AlertMessage, Note, Notice, Outbox, ReportPart, Telemetry, Variable
+from csms.store.kept_tables import (
+    Alert,
+    AlertGap,
+    AlertMessage,
+    Note,
+    Notice,
+    Outbox,
+    PlanDecision,
+    ReportPart,
+    Telemetry,
+    Variable,
+)
 from csms.store.people_tables import ApiKey, Audit, DoneRequest, Person
 from csms.store.security_tables import TABLES as SECURITY_TABLES
 from csms.store.statements import NOTHING, ONE, Row
@@ -241,6 +252,7 @@ TABLES: tuple[type[Row], ...] = (
     Alert,
     AlertGap,
     Command,
+    PlanDecision,
     Variable,
     ReportPart,
     Telemetry,

@@ -73,11 +73,12 @@ def _judged(answer: Mapping[str, Any], rule: str) -> Authorization:
     )
 
 
-def reset_plan(answer: Mapping[str, Any]) -> ResetPlan:
+def reset_plan(answer: Mapping[str, Any], rule: str) -> ResetPlan:
     """The plan for a reset; raises ValueError."""
     escalate = answer.get("escalate")
     after_s = _seconds(answer.get("escalate_after"), ESCALATE_AFTER_S)
-    return ResetPlan(ResetWhen(str(answer.get("when"))), after_s, ResetWhen(escalate) if escalate else None)
+    when = ResetWhen(str(answer.get("when")))
+    return ResetPlan(when, after_s, ResetWhen(escalate) if escalate else None, f"rule {rule}")
 
 
 def boot_decision(answer: Mapping[str, Any]) -> BootDecision:
@@ -98,7 +99,7 @@ def tariff_choice(answer: Mapping[str, Any], rule: str) -> TariffChoice:
     return TariffChoice(tariff, str(answer.get("reason") or f"rule {rule}"))
 
 
-def status_plan(answer: Mapping[str, Any], silence: StatusSilence) -> StatusCheckPlan:
+def status_plan(answer: Mapping[str, Any], silence: StatusSilence, rule: str) -> StatusCheckPlan:
     """How a silent connector is asked: so many tries, with pauses that grow; then it is a fault. Raises ValueError."""
     tries, backoff = answer.get("tries"), answer.get("backoff", RETRY_BACKOFF)
     if not isinstance(tries, int) or isinstance(tries, bool) or not isinstance(backoff, int | float):
@@ -109,8 +110,9 @@ def status_plan(answer: Mapping[str, Any], silence: StatusSilence) -> StatusChec
     if silence.silence_s < first_s:
         return StatusCheckPlan(ask=False, next_in_s=first_s - silence.silence_s)
     if silence.asked >= tries:
-        return StatusCheckPlan(ask=False, fault=True, next_in_s=every_s)
-    return StatusCheckPlan(ask=True, next_in_s=grown(every_s, backoff, silence.asked, LONGEST_S))
+        return StatusCheckPlan(ask=False, fault=True, next_in_s=every_s, reason=f"rule {rule}")
+    pause_s = grown(every_s, backoff, silence.asked, LONGEST_S)
+    return StatusCheckPlan(ask=True, next_in_s=pause_s, reason=f"rule {rule}")
 
 
 def missing_plan(after_s: float, silence: StatusSilence) -> StatusCheckPlan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,11 @@ from block_kit import Make
 from block_words import event, start16, stop16
 
 from csms.model.authorization import AuthorizationStatus, IdToken, TokenRecord
+from csms.model.availability import ConnectorStatus, StatusNotification
 from csms.model.explanation import Chapter, Explanation
-from csms.model.transactions import RequestStartTransaction, RequestStopTransaction
+from csms.model.provisioning import Reset, ResetWhen
+from csms.model.transactions import GetTransactionStatus, RequestStartTransaction, RequestStopTransaction
+from csms.store import StoreFault
 from csms.testing import FakeStation, TestCsms
 
 SITE = """
@@ -192,3 +196,146 @@ async def test_a_transaction_of_1_6_has_a_story_too(make: Make, tmp_path: Path) 
     story = await csms.house.explainer.explain(transaction)
     assert of(story, Chapter.EVENT)[0].startswith("Started, event start/1/tag/")
     assert "bill main-2026-000001 final, 5.00 EUR" in of(story, Chapter.BILL)
+
+
+# What plans decided
+
+STUBBORN = """
+from csms.api import RetryPlan, hookimpl
+
+
+class Stubborn:
+    def __init__(self, settings, csms):
+        pass
+
+    @hookimpl
+    def plan_retry(self, failure):
+        return RetryPlan(5, "stations like to be asked twice") if failure.tries == 1 else None
+"""
+POLICIES = """
+[transactions]
+read_points = false
+[plugins]
+enabled = ["reset_policy", "status_retry", "./stubborn.py"]
+[plugins.reset_policy]
+escalate = "Immediate"
+escalate_after = "60s"
+[plugins.status_retry]
+attempts = 2
+interval = "10s"
+"""
+
+
+def by(story: Explanation, plugin: str) -> list[tuple[str, tuple[str, ...]]]:
+    """What a plugin decided, and why."""
+    return [(one.text, one.details) for one in story.steps if (one.chapter, one.who) == (Chapter.DECISION, plugin)]
+
+
+async def charging(make: Make, folder: Path) -> tuple[TestCsms, FakeStation]:
+    """A station that charges at EVSE 1, and tells the status of neither connector."""
+    (folder / "stubborn.py").write_text(STUBBORN)
+    csms = await make(POLICIES)
+    for evse in (1, 2):
+        await csms.house.store.availability.record("CS1", 0, status(evse), csms.house.now())
+    station = await csms.station("CS1")
+    await csms.advance(1)
+    await say(station, event(0, "Started", wh=1000))
+    return csms, station
+
+
+async def refuses_until(csms: TestCsms, station: FakeStation, second: int) -> None:
+    """The station refuses to tell its status, until so many seconds after the start."""
+    while csms.clock.seconds() < second:
+        await csms.advance(10)
+        while station.calls and station.calls[0][2] == "TriggerMessage":
+            station.refuse("InternalError")
+            await csms.settle()
+
+
+def status(evse: int) -> StatusNotification:
+    return StatusNotification(datetime(2026, 2, 1, tzinfo=UTC), ConnectorStatus.AVAILABLE, evse, 1)
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_the_reset_policy_decided_is_told_with_its_reason(make: Make, tmp_path: Path) -> None:
+    csms, station = await charging(make, tmp_path)
+    await csms.house.commands.submit("CS1", Reset(), origin="api: Ann")
+    await station.heard()
+    station.answer({"status": "Accepted"})
+    await csms.settle()
+    story = await told(csms)
+    assert by(story, "reset_policy") == [
+        (
+            "the reset happens OnIdle; without a boot within 60 s it is sent again as Immediate",
+            ("decided by the plugin reset_policy", "[plugins.reset_policy] when; transactions that go on: 1"),
+        )
+    ]
+    places = [step.text for step in story.steps]
+    assert places.index("the reset happens OnIdle; without a boot within 60 s it is sent again as Immediate") < (
+        places.index("Reset ordered by api: Ann: accepted")
+    )
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_order_that_says_when_is_told_and_so_is_its_escalation(make: Make, tmp_path: Path) -> None:
+    csms, station = await charging(make, tmp_path)
+    await csms.house.commands.submit("CS1", Reset(ResetWhen.ON_IDLE), origin="api: Ann")
+    await station.heard()
+    station.answer({"status": "Accepted"})
+    await csms.settle()
+    await say(station, event(1, "Ended", wh=2000))
+    await refuses_until(csms, station, 75)
+    assert [call[2:] for call in station.calls] == [["Reset", {"type": "Immediate"}]]
+    story = await told(csms)
+    (decided,) = by(story, "reset_policy")
+    assert decided[1][1] == "the order says so; transactions that go on: 1"
+    (escalated,) = [one for one in by(story, "csms") if "sent again" in one[0]]
+    assert escalated == (
+        "the reset is sent again as Immediate",
+        ("decided by the CSMS itself", "nothing happened within 60 s, and that was the plan"),
+    )
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_status_retry_decided_about_its_connector_is_told(make: Make, tmp_path: Path) -> None:
+    csms, station = await charging(make, tmp_path)
+    await refuses_until(csms, station, 75)
+    found = by(await told(csms), "status_retry")
+    assert [text for text, _ in found] == [
+        *["EVSE 1 connector 1 is asked for its status"] * 2,
+        "EVSE 1 connector 1 counts as faulty: its status is missing",
+    ]
+    assert found[1][1] == (
+        "decided by the plugin status_retry",
+        "request 2 of 2; silent for 41 s, asked 1 times",
+    )
+    assert found[2][1][1].startswith("2 requests were in vain; silent for ")
+
+
+@pytest_twisted.ensureDeferred
+async def test_why_a_question_about_it_was_asked_again_is_told(make: Make, tmp_path: Path) -> None:
+    csms, station = await charging(make, tmp_path)
+    await csms.house.commands.submit("CS1", GetTransactionStatus("T1"), origin="api: Ann")
+    await csms.house.commands.submit("CS1", GetTransactionStatus("T2"), origin="api: Ann")
+    for _ in range(4):
+        await station.heard()
+        station.refuse("InternalError", "busy")
+        await csms.advance(6)
+    assert by(await told(csms), "stubborn") == [
+        (
+            "GetTransactionStatus is sent again in 5 s",
+            ("decided by the plugin stubborn", "stations like to be asked twice; try 1 failed: busy"),
+        )
+    ]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_plan_that_cannot_be_kept_is_carried_out(make: Make, tmp_path: Path) -> None:
+    csms, station = await charging(make, tmp_path)
+
+    async def full(_: object) -> None:
+        raise StoreFault("full")
+
+    csms.house.store.plans.keep = full
+    await csms.house.commands.submit("CS1", Reset(), origin="api: Ann")
+    assert (await station.heard())[2:] == ["Reset", {"type": "OnIdle"}]

@@ -521,13 +521,18 @@ def test_check_test_and_replay_are_errands_of_the_api(
 
 def test_reset_policy_resets_at_once_only_where_nobody_charges(tmp_path: Path) -> None:
     plugin = House(tmp_path, "", presets=("reset-policy",)).plugin
-    assert result(plugin.plan_reset(STATION, Reset(), 0)) == ResetPlan(ResetWhen.IMMEDIATE, 900.0, None)
-    assert result(plugin.plan_reset(STATION, Reset(), 1)) == ResetPlan(ResetWhen.ON_IDLE, 900.0, None)
+    assert result(plugin.plan_reset(STATION, Reset(), 0)) == ResetPlan(
+        ResetWhen.IMMEDIATE, 900.0, None, "rule reset-now-when-idle"
+    )
+    assert result(plugin.plan_reset(STATION, Reset(), 1)) == ResetPlan(
+        ResetWhen.ON_IDLE, 900.0, None, "rule reset-default"
+    )
     text = (
         '[[use]]\npreset = "reset-policy"\nwith = { escalate = "Immediate", escalate_after = "1h", idle = "OnIdle" }\n'
     )
     other = House(tmp_path, text).plugin
-    assert result(other.plan_reset(STATION, Reset(), 0)) == ResetPlan(ResetWhen.ON_IDLE, 3600.0, ResetWhen.IMMEDIATE)
+    escalated = ResetPlan(ResetWhen.ON_IDLE, 3600.0, ResetWhen.IMMEDIATE, "rule reset-now-when-idle")
+    assert result(other.plan_reset(STATION, Reset(), 0)) == escalated
 
 
 def test_fault_autoreset_resets_three_times_a_day(tmp_path: Path) -> None:

@@ -35,10 +35,10 @@ def test_a_missing_status_is_asked_for_with_longer_pauses_and_then_is_a_fault(tm
     plugin = StatusRetry(StatusRetry.Settings(), FakeCsms(tmp_path).csms)
     plans = [plugin.plan_status_check(silence(asked)) for asked in range(4)]
     assert plans == [
-        StatusCheckPlan(ask=True, next_in_s=60.0),
-        StatusCheckPlan(ask=True, next_in_s=90.0),
-        StatusCheckPlan(ask=True, next_in_s=135.0),
-        StatusCheckPlan(ask=False, fault=True),
+        StatusCheckPlan(ask=True, next_in_s=60.0, reason="request 1 of 3"),
+        StatusCheckPlan(ask=True, next_in_s=90.0, reason="request 2 of 3"),
+        StatusCheckPlan(ask=True, next_in_s=135.0, reason="request 3 of 3"),
+        StatusCheckPlan(ask=False, fault=True, reason="3 requests were in vain"),
     ]
 
 
@@ -47,13 +47,14 @@ def test_a_known_status_is_nobodys_business_unless_it_is_stale(tmp_path: Path) -
     assert plain.plan_status_check(silence(0, known=True, seconds=1e6)) is None
     stale = StatusRetry(StatusRetry.Settings(stale_after=timedelta(hours=1)), FakeCsms(tmp_path).csms)
     assert stale.plan_status_check(silence(0, known=True, seconds=3000)) == StatusCheckPlan(ask=False, next_in_s=600.0)
-    assert stale.plan_status_check(silence(0, known=True, seconds=3600)) == StatusCheckPlan(ask=True, next_in_s=60.0)
+    ask = StatusCheckPlan(ask=True, next_in_s=60.0, reason="request 1 of 3")
+    assert stale.plan_status_check(silence(0, known=True, seconds=3600)) == ask
 
 
 def test_the_pause_never_passes_a_day(tmp_path: Path) -> None:
     plugin = StatusRetry(StatusRetry.Settings(attempts=100, backoff=100.0), FakeCsms(tmp_path).csms)
     plan = plugin.plan_status_check(silence(99))
-    assert plan == StatusCheckPlan(ask=True, next_in_s=86400.0)
+    assert plan == StatusCheckPlan(ask=True, next_in_s=86400.0, reason="request 100 of 100")
 
 
 def test_an_accepted_boot_writes_the_stations_own_attempts(tmp_path: Path) -> None:
