@@ -91,7 +91,8 @@ class World:
 
     def day_of_expiry(self, came: Any) -> int:
         """In how many days the station's certificate ends."""
-        return (datetime.fromisoformat(self.certificate()["expires"]) - datetime.fromisoformat(came["now"])).days
+        left = datetime.fromisoformat(self.certificate()["expires"]) - datetime.fromisoformat(came["now"])
+        return round(left.total_seconds() / 86400)
 
 
 @pytest.fixture
@@ -120,7 +121,7 @@ def test_threat_a_certificate_over_400_days(world: World) -> None:
     """Issued, renewed after a restart, not renewed and told, expired and refused, and got back again."""
     came = world.visit()
     assert (came["status"], came["heard"]) == (101, ["BootNotification Accepted", *RENEWED[2:]]), came
-    assert world.day_of_expiry(came) == 89
+    assert world.day_of_expiry(came) == 90
     first = world.certificate()["serial_number"]
 
     came = world.visit()
@@ -131,7 +132,7 @@ def test_threat_a_certificate_over_400_days(world: World) -> None:
     world.restart(65)
     came = world.visit()
     assert (came["status"], came["heard"]) == (101, RENEWED), "25 days before its end"
-    assert world.day_of_expiry(came) == 89
+    assert world.day_of_expiry(came) == 90
     assert world.certificate()["serial_number"] != first
     assert world.events("CertificateExpires") == []
 
@@ -164,4 +165,4 @@ def test_threat_a_certificate_over_400_days(world: World) -> None:
     assert "CertificateSigned" in came["heard"]
     came = world.visit()
     assert (came["status"], came["heard"]) == (101, RENEWED[:1])
-    assert world.day_of_expiry(came) == 89
+    assert world.day_of_expiry(came) == 90
