@@ -146,7 +146,7 @@ def _said(told: Told) -> Iterator[str]:
     facts = {
         "trigger": event.trigger,
         "charging state": event.charging_state,
-        "token": event.id_token.value if event.id_token else "",
+        "token": event.id_token.end if event.id_token else "",
         "reason to stop": event.stopped_reason,
         "remote start": event.remote_start_id,
     }
@@ -166,14 +166,14 @@ def _decision_steps(told: Told) -> Iterator[Step]:
     decision = told.stored.decision
     if decision is not None:
         token = told.event.id_token if told.event else None
-        text = f"token {token.value if token else ''}: {decision.authorization.status.value}"
+        text = f"token {token.end if token else ''}: {decision.authorization.status.value}"
         at, details = told.stored.received_at, tuple(_why(decision))
         yield Step(at, Chapter.DECISION, text, details, decision.plugin or CSMS, told.stored.key)
 
 
 def _asked_before(stored: StoredDecision, transaction: Transaction) -> Step | None:
     """A decision that led to the transaction: on its token, at its station, before its start or its end."""
-    tokens = {one.key: one.value for one in (transaction.id_token, transaction.stop_token) if one}
+    tokens = {one.key: one.end for one in (transaction.id_token, transaction.stop_token) if one}
     if stored.station != transaction.station or stored.id_token.key not in tokens:
         return None
     text = f"token {tokens[stored.id_token.key]} was asked about ({stored.purpose.value.replace('_', ' ')}): "
@@ -190,7 +190,7 @@ def _why(decision: Decision) -> Iterator[str]:
     if made.reason:
         yield made.reason
     if made.group:
-        yield f"group {made.group.value}"
+        yield f"group {made.group.end}"
 
 
 def _note_step(plugin: str, note: StoryNote) -> Step:

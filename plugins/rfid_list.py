@@ -166,7 +166,7 @@ def read_list(path: Path, zone: ZoneInfo) -> Tokens:
         before = lines.setdefault((record.id_token.key, record.id_token.type), line)
         if before != line:
             mistakes.append(
-                f"{path}:{line}: {record.id_token.value} is listed in line {before} already: keep one of them"
+                f"{path}:{line}: this token ({record.id_token.end}) is listed in line {before} already: keep one of them"
             )
         found.setdefault(record.id_token.key, []).append(record)
     if mistakes:

@@ -25,6 +25,14 @@ class AuthorizationStatus(StrEnum):
     UNKNOWN = "Unknown"
 
 
+SHOWN = 4
+
+
+def token_end(value: str) -> str:
+    """The last characters of a token; of a short one none."""
+    return "…" + value[-SHOWN:] if len(value) > 2 * SHOWN else "…"
+
+
 @dataclass(frozen=True, slots=True)
 class IdToken:
     """A driver's token; ``value`` is compared without regard to case, as OCPP says; 1.6 tags have type ISO14443."""
@@ -36,6 +44,11 @@ class IdToken:
     def key(self) -> str:
         """The value as it is compared and stored."""
         return self.value.casefold()
+
+    @property
+    def end(self) -> str:
+        """As much of it as may be read by everybody: enough to tell a driver's cards apart."""
+        return token_end(self.value)
 
 
 class Purpose(StrEnum):

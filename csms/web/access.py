@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import orjson
 from twisted.web.server import Request
 
+from csms.model.authorization import token_end
 from csms.model.people import Caller, Role
 from csms.web.problems import Kind, Refused
 from csms.web.rooms import PeopleRoom
@@ -30,8 +31,6 @@ TOKEN_FIELDS = frozenset(
         "additionalIdToken",
     }
 )
-SHOWN = 4
-"""How many characters at the end of a driver's token a viewer sees."""
 
 
 async def caller_of(people: PeopleRoom, request: Request) -> Caller:
@@ -79,14 +78,10 @@ def masked(value: Any, *, hide: bool = False) -> Any:
         case list():
             return [masked(one, hide=hide) for one in value]
         case str() if hide:
-            return _end_of(value)
+            return token_end(value)
     return value
 
 
 def _member(key: str, value: Any, hide: bool) -> Any:
     """The type of a token is shown; its text is not."""
     return value if hide and key == "type" else masked(value, hide=hide or key in TOKEN_FIELDS)
-
-
-def _end_of(token: str) -> str:
-    return "…" + token[-SHOWN:] if len(token) > 2 * SHOWN else "…"

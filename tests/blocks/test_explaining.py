@@ -118,8 +118,8 @@ async def test_a_story_has_every_event_decision_hole_and_bill_line(make: Make, t
     assert sum("conflict: event 4 was there before" in "\n".join(step.details) for step in ended) == 1
     assert "out of order" in more(story, "Updated, event 1")
     assert "the station was offline\nlate: it arrived 9 min 11 s after its time" in more(story, "Updated, event 2")
-    assert of(story, Chapter.DECISION) == ["token TAG was asked about (authorize): Accepted", "token TAG: Accepted"]
-    assert "decided by the plugin rfid_list" in more(story, "token TAG: Accepted")
+    assert of(story, Chapter.DECISION) == ["token … was asked about (authorize): Accepted", "token …: Accepted"]
+    assert "decided by the plugin rfid_list" in more(story, "token …: Accepted")
     assert of(story, Chapter.GAP) == ["missing: the events 2, 3", "closed: what was missing has come"]
     (rule,) = [step for step in story.steps if step.text.startswith("rule long-stay on tx.updated: ran")]
     assert (rule.event, "on event 1" in rule.details) == ("1", True)

@@ -142,7 +142,10 @@ class ServerProcess:
     def start(self) -> None:
         """Start the process and return at once."""
         program = csms_bin() / self._starter[0]
-        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | dict(self._environment)
+        # The canaries of a test run are planted by a path that has nothing of the project; no other is for a server that is installed.
+        planted = "CSMS_CANARIES" in os.environ
+        environment = {key: value for key, value in os.environ.items() if planted or key != "PYTHONPATH"}
+        environment |= self._environment
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 [program, *self._starter[1:]],

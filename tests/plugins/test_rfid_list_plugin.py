@@ -161,7 +161,7 @@ def test_a_changed_file_is_read_again_and_a_broken_one_changes_nothing(tmp_path:
         ("a.csv", "value,expires\nA,soon\n", "a.csv:2: expires soon is not a day"),
         ("a.csv", "value,concurrent\nA,many\n", "concurrent many is not a number"),
         ("a.csv", "value\nA,B\n", "a.csv:2: more cells than columns"),
-        ("a.csv", "value\nA\n\na\n", "a.csv:4: a is listed in line 2 already"),
+        ("a.csv", "value\nA\n\na\n", "a.csv:4: this token .…. is listed in line 2 already"),
         ("a.csv", 'value,note\nA,"open\n', "look for a quote"),
         ("a.csv", "value,note\n,nobody\n", "a token has a value"),
         ("a.toml", "[[token]]\nvalue = 1\n", "a.toml:1: a token has a value"),
