@@ -71,7 +71,8 @@ def _tariff(bill: Bill, evidence: Mapping[str, Any]) -> Iterator[str]:
     by = f", priced by the plugin {evidence['priced_by']}" if evidence.get("priced_by") else ""
     chosen = evidence.get("tariff") or {}
     reason = f" ({chosen['reason']})" if chosen.get("reason") else ""
-    yield f"tariff {bill.price.tariff or 'without a name'}{reason}{by}"
+    chooser = f", chosen by the plugin {chosen['by']}" if chosen.get("by") else ""
+    yield f"tariff {bill.price.tariff or 'without a name'}{reason}{chooser}{by}"
 
 
 def _line(line: BillLine, currency: str) -> str:
@@ -94,7 +95,8 @@ def _meter(bill: Bill, evidence: Mapping[str, Any]) -> Iterator[str]:
     for one in evidence.get("signatures", ()):
         worth = {True: "genuine", False: "not genuine"}.get(one.get("valid"), "not verified")
         detail = f": {one['detail']}" if one.get("detail") else ""
-        yield f"signature of event {one['event']} ({one['context']}): {worth}{detail}"
+        who = f" by the plugin {evidence['verified_by']}" if evidence.get("verified_by") else ""
+        yield f"signature of event {one['event']} ({one['context']}): {worth}{who}{detail}"
 
 
 def _reading(one: Mapping[str, Any]) -> str:

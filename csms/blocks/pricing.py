@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from csms.blocks.evidence import EvidenceBlock
 from csms.consumption import consumption_of
-from csms.hooks import Hooks
+from csms.hooks import Answer, Hooks
 from csms.model.authorization import IdToken
 from csms.model.billing import (
     BillChange,
@@ -58,7 +58,8 @@ class Pricing:
         evidence = await self._evidence.of(transaction)
         choice = await self._choice(transaction, UNCHANGED)
         consumption = consumption_of(transaction, evidence, self._now())
-        answer = await self._hooks.ask("price", transaction=transaction, consumption=consumption, choice=choice)
+        chosen = choice.value if choice else None
+        answer = await self._hooks.ask("price", transaction=transaction, consumption=consumption, choice=chosen)
         price: Price | None = answer.value if answer else None
         return price
 
@@ -69,24 +70,23 @@ class Pricing:
         transaction, evidence = _changed(transaction, found, change)
         choice = await self._choice(transaction, change)
         consumption = consumption_of(transaction, evidence)
-        answer = await self._hooks.ask("price", transaction=transaction, consumption=consumption, choice=choice)
+        chosen = choice.value if choice else None
+        answer = await self._hooks.ask("price", transaction=transaction, consumption=consumption, choice=chosen)
         if answer is None:
             return None
         verdicts = await self._verdicts(transaction, evidence)
-        reasons = [*judged.quarantine, answer.value.hold, verdicts.hold if verdicts else ""]
+        reasons = [*judged.quarantine, answer.value.hold, verdicts.value.hold if verdicts else ""]
         told = _told(answer.plugin, choice, consumption, evidence, verdicts)
         return Priced(transaction, answer.value, told, "; ".join(filter(None, reasons)))
 
-    async def _choice(self, transaction: Transaction, change: BillChange) -> TariffChoice | None:
+    async def _choice(self, transaction: Transaction, change: BillChange) -> Answer[TariffChoice] | None:
         if change.tariff is not None:
-            return TariffChoice(change.tariff, "chosen by hand")
+            return Answer(TariffChoice(change.tariff, "chosen by hand"), "")
         if not self._hooks.has("choose_tariff"):
             return None
         at = transaction.started_at or transaction.last_event_at or self._now()
         question = TariffQuestion(await self._station(transaction), transaction, at, await self._group(transaction))
-        answer = await self._hooks.ask("choose_tariff", question=question)
-        chosen: TariffChoice | None = answer.value if answer else None
-        return chosen
+        return await self._hooks.ask("choose_tariff", question=question)
 
     async def _group(self, transaction: Transaction) -> IdToken | None:
         if transaction.group is not None or transaction.id_token is None:
@@ -102,14 +102,12 @@ class Pricing:
             record.id, record.protocol, record.vendor, record.model, record.firmware, connected=record.online
         )
 
-    async def _verdicts(self, transaction: Transaction, evidence: MeterEvidence) -> ReadingVerdicts | None:
+    async def _verdicts(self, transaction: Transaction, evidence: MeterEvidence) -> Answer[ReadingVerdicts] | None:
         if transaction.ended_at is None or not self._hooks.has("verify_readings"):
             return None
         station = await self._station(transaction)
         question = SignedReadings(station, transaction, evidence.signed, evidence.begin, evidence.end)
-        answer = await self._hooks.ask("verify_readings", question=question)
-        verdicts: ReadingVerdicts | None = answer.value if answer else None
-        return verdicts
+        return await self._hooks.ask("verify_readings", question=question)
 
 
 def _changed(
@@ -141,15 +139,15 @@ def _between(begin: Reading, one: Reading, end: Reading) -> bool:
 
 def _told(
     plugin: str,
-    choice: TariffChoice | None,
+    choice: Answer[TariffChoice] | None,
     consumption: Consumption,
     evidence: MeterEvidence,
-    verdicts: ReadingVerdicts | None,
+    verdicts: Answer[ReadingVerdicts] | None,
 ) -> dict[str, object]:
     """What a bill says of itself: who priced it, which register and readings, what was rejected and why, what signatures are worth."""
     told: dict[str, object] = {"priced_by": plugin}
     if choice is not None:
-        told["tariff"] = {"name": choice.tariff, "reason": choice.reason}
+        told["tariff"] = {"name": choice.value.tariff, "reason": choice.value.reason, "by": choice.plugin}
     if evidence.begin is not None:
         told["register"] = evidence.begin.measurand
         told["begin"] = _reading(evidence.begin)
@@ -160,7 +158,8 @@ def _told(
     if evidence.rejected:
         told["rejected"] = [{**_reading(one.reading), "why": one.why} for one in evidence.rejected[:REJECTED_SHOWN]]
     if verdicts is not None:
-        told["signatures"] = verdicts.verdicts
+        told["signatures"] = verdicts.value.verdicts
+        told["verified_by"] = verdicts.plugin
     return told
 
 

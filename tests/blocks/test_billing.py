@@ -50,7 +50,7 @@ async def test_a_complete_transaction_has_one_final_bill_with_what_it_rests_on(m
     assert (bill.meter_start_wh, bill.meter_stop_wh, bill.energy_wh) == (1000, 1600, 600)
     kept: Any = (await csms.house.store.bills.get(bill.transaction)).evidence
     assert kept["priced_by"] == "billing"
-    assert kept["tariff"] == {"name": "standard", "reason": "no other tariff fits"}
+    assert kept["tariff"] == {"name": "standard", "reason": "no other tariff fits", "by": "billing"}
     assert kept["register"] == "Energy.Active.Import.Register"
     begin = {"wh": "1000", "at": "2026-03-01T12:00:00+00:00", "context": "Transaction.Begin", "event": "0"}
     assert kept["begin"] == {**begin, "signed": False}
@@ -196,7 +196,7 @@ async def test_a_plugin_may_choose_the_tariff_and_hold_a_bill(make: Make, tmp_pa
     await charged(csms, event(0, "Started", wh=1000), event(1, "Ended", wh=1600))
     (bill,) = issued(csms)
     assert (bill.status, bill.reason, bill.price.total) == (BillStatus.QUARANTINED, "0 signed, 1000 to 1600", D("0.06"))
-    assert bill.evidence["tariff"] == {"name": "staff", "reason": "CS1 12:00 None"}  # type: ignore[index]
+    assert bill.evidence["tariff"] == {"name": "staff", "reason": "CS1 12:00 None", "by": "odd"}  # type: ignore[index]
 
 
 @pytest_twisted.ensureDeferred

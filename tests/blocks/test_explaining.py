@@ -127,7 +127,7 @@ async def test_a_story_has_every_event_decision_hole_and_bill_line(make: Make, t
     assert any("rule night on price.choose: decided" in text for text in of(story, Chapter.PLUGIN))
     bill = more(story, "bill 1 quarantined, 2.00 EUR")
     for line in (
-        "tariff standard (always), priced by the plugin billing",
+        "tariff standard (always), chosen by the plugin flow_rules, priced by the plugin billing",
         "Energy: 2 kWh x 1.00 = 2.00 EUR",
         "register Energy.Active.Import.Register",
         "begin reading: 1000 Wh at 2026-03-01 12:00:00Z (Transaction.Begin, event 0, not signed)",

@@ -63,6 +63,11 @@ async def test_a_2_0_1_station_signs_its_readings(make: Make, end: str, status: 
     (verdict,) = bill.evidence["signatures"]
     assert (verdict.valid, "meter M1" in verdict.detail) == (True, True)
     assert bill.evidence["end"]["signed"] is True
+    transaction = await csms.house.store.transactions.get(bill.transaction)
+    story = await csms.house.explainer.explain(transaction)
+    assert any(
+        "(Transaction.End): genuine by the plugin ocmf: " in line for step in story.steps for line in step.details
+    )
     kept = (await csms.house.store.transactions.events(bill.transaction))[-1]
     assert json.loads(kept.body) == last, "as it came"
     if status == "quarantined":
