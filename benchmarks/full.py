@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import argparse
 import http.client
+import json
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from driving import cores, put_load
 from history import fill
@@ -58,6 +61,15 @@ PAGES = {
     "messages, from the first": f"/api/v1/stations/{STATION}/messages?after=0",
     "metrics": "/metrics",
 }
+SEARCHES = {
+    "nothing, a text that is nowhere": "text=nowhere-at-all",
+    "a message id that is nowhere": "message_id=nowhere-at-all",
+    "errors, of which there are none": "kind=error",
+    "a station's calls of one action": f"station={STATION}&action=BootNotification&limit=1000",
+    "a text of three stations, none": f"station={STATION}&station=PAST-001&station=PAST-002&text=nowhere-at-all",
+    "calls of one action in the oldest hour": "action=BootNotification&until={hour}&limit=1000",
+    "a transaction of long ago": "transaction=1",
+}
 COMMANDS = {
     "csms station list": ("station", "list"),
     "csms tx list": ("tx", "list"),
@@ -81,13 +93,16 @@ def measured(folder: Path, messages: int) -> Told:
         server.wait_ready(READY_S)
         told["start to ready, s"] = time.monotonic() - began
         told |= pages(server, number)
+        told |= searches(server)
         told |= {name: seconds(server, *words) for name, words in COMMANDS.items()}
         told["csms db backup, s"] = seconds(server, "db", "backup", "copy.sqlite")
         (folder / "copy.sqlite").unlink()
         told |= load(server)
+        told |= load_while_searched(server)
     finally:
         server.terminate(STOP_S)
     told["csms db verify --quick, s"] = seconds(server, "db", "verify", "--quick", "csms.sqlite")
+    told["csms db verify, s"] = seconds(server, "db", "verify", "csms.sqlite")
     return told | removal(folder)
 
 
@@ -100,9 +115,32 @@ def pages(server: ServerProcess, messages: int) -> Told:
     return told
 
 
-def asked(server: ServerProcess, path: str) -> float:
-    """Seconds of one request; ends everything when it is refused."""
-    began = time.perf_counter()
+def searches(server: ServerProcess) -> Told:
+    """Of each search of the message log the seconds to its end, its parts, and the milliseconds of the longest part."""
+    oldest = got(server, f"/api/v1/stations/{STATION}/messages?after=0&limit=1")["items"]
+    hour = oldest[0]["at"] if oldest else "2020-01-01T00:00:00Z"
+    hour = (datetime.fromisoformat(hour) + timedelta(hours=1)).isoformat().replace("+00:00", "Z")
+    told = {}
+    for name, query in SEARCHES.items():
+        path: str | None = f"/api/v1/messages?{query.format(hour=hour)}"
+        took: list[float] = []
+        while path:
+            began = time.perf_counter()
+            path = got(server, path)["next"]
+            took.append(time.perf_counter() - began)
+        told[f"search: {name}, s"] = sum(took)
+        told[f"search: {name}, parts"] = len(took)
+        told[f"search: {name}, longest part, ms"] = max(took) * 1e3
+    return told
+
+
+def got(server: ServerProcess, path: str) -> Any:
+    """The answer's JSON; ends everything when it is refused."""
+    return json.loads(read(server, path))
+
+
+def read(server: ServerProcess, path: str) -> bytes:
+    """What is answered; ends everything when it is refused."""
     connection = http.client.HTTPConnection(HOST, server.api_port, timeout=COMMAND_S)
     try:
         connection.request("GET", path, headers={"Authorization": f"Bearer {server.token}"})
@@ -112,6 +150,13 @@ def asked(server: ServerProcess, path: str) -> float:
         connection.close()
     if answer.status != 200:
         raise SystemExit(f"GET {path}: {answer.status} {body[:200]!r}")
+    return body
+
+
+def asked(server: ServerProcess, path: str) -> float:
+    """Seconds of one request."""
+    began = time.perf_counter()
+    read(server, path)
     return time.perf_counter() - began
 
 
@@ -131,6 +176,25 @@ def load(server: ServerProcess) -> Told:
     told = put_load(address, ("mix",), "--stations", 300, "--seconds", 4.0)
     figures = told["figures"]["mix"]
     return {"mix, messages/s": figures["rate"], "mix, CPU us": figures["cpu_us"], "mix, p99 ms": figures["p99_ms"]}
+
+
+def load_while_searched(server: ServerProcess) -> Told:
+    """The mix, while somebody searches the whole log for what is nowhere, over and over."""
+    over = threading.Event()
+
+    def search() -> None:
+        path: str | None = None
+        while not over.is_set():
+            path = got(server, path or "/api/v1/messages?text=nowhere-at-all")["next"]
+
+    searching = threading.Thread(target=search, daemon=True)
+    searching.start()
+    try:
+        told = load(server)
+    finally:
+        over.set()
+        searching.join()
+    return {f"{name}, while searched": figure for name, figure in told.items()}
 
 
 def removal(folder: Path) -> Told:

@@ -16,6 +16,7 @@ from frame_makers import Attempt, Maker
 from frame_payloads import V16, V201
 from frame_wire import CLOSE, PING, PONG, TEXT, Broken, Inflow, frame
 from socket_kit import Socket
+from twisted.internet.base import DelayedCall
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, formatEvent, globalLogBeginner
@@ -83,13 +84,20 @@ class Troubles:
         return texts
 
 
+class QuickClock(Clock):
+    """Twisted's, which puts its calls in order all the time, with less work for it."""
+
+    def _sortCalls(self) -> None:
+        self.calls.sort(key=DelayedCall.getTime)
+
+
 class FrameHouse:
     """The server; what it must not do goes to ``troubles``."""
 
     def __init__(self, folder: Path, troubles: Troubles) -> None:
         file = folder / "csms.toml"
         file.write_text(SITE)
-        self.clock = Clock()
+        self.clock = QuickClock()
         self.troubles = troubles
         self.house = House(load_site(file), self.clock, self._now, store=InlineStore(self.clock))
         self.finish(self.house.open())

@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from frame_judge import (
@@ -228,9 +229,9 @@ class Maker:
 
     def _bomb(self) -> Any:
         one = self.right_call()
-        ways = (
+        ways: tuple[Any, ...] = (
             ("deflated", (deflated(one.shown.encode()),), one.expected),
-            ("deflated", (deflated(b" " * 50_000_000),), closed(1009)),
+            ("deflated", (bomb(),), closed(1009)),
             ("deflated", (frame(TEXT, b"\xff" * 40, bits=0x40),), closed(1002, 1007)),
         )
         return self._dice.choice(ways)
@@ -238,6 +239,12 @@ class Maker:
     def _text(self, kind: str, raw: bytes, expected: Expected) -> Attempt:
         expected = closed(1009) if len(raw) > LONGEST else expected
         return Attempt(kind, (frame(TEXT, raw),), expected, raw.decode("utf-8", "backslashreplace"))
+
+
+@cache
+def bomb() -> bytes:
+    """Fifty million spaces in a small frame; made once, for that takes long."""
+    return deflated(b" " * 50_000_000)
 
 
 def _json(value: object) -> bytes:

@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
+import os
 import random
 import resource
 import tempfile
+import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 from torture_tool import Report, Run, main
 
 # ruff: noqa: I001 - the tool makes the other folders known
 from frame_house import STATIONS, STEP_S, Client, FrameHouse, Troubles
-from frame_makers import Attempt
+from frame_makers import Attempt, bomb
 from frame_payloads import V16, V201
 from frame_wire import Broken
 
@@ -36,6 +39,8 @@ MOST_GROWTH_MIB = 48
 """Of a house in the second half of its life."""
 LONGEST_LIFE_S = 600
 FORK = multiprocessing.get_context("fork")
+FORKING = threading.Lock()
+"""No house inherits the pipe of another."""
 ODD_ID = "Säule 7 <b>"
 
 
@@ -136,16 +141,24 @@ class Fuzz:
 
 
 def torture(this: Run, report: Report) -> None:
-    """As one of the tools."""
+    """As one of the tools. In the long form houses live side by side, one for each processor."""
+    bomb()
     began, done, kinds, growth = time.monotonic(), 0, Counter[str](), 0
-    while done < this.size and len(report.faults) < MOST_FAULTS:
-        life = _in_a_process(this.folder, this.seed + done // HOUSE, min(HOUSE, this.size - done))
-        report.faults += life.faults
-        done += life.frames
-        kinds += life.kinds
-        growth = max(growth, life.growth_mib)
-        if done // HOUSE % 10 == 0:
-            this.say(f"{done:,} frames, {len(report.faults)} faults")
+    houses = [
+        (this.seed + number, min(HOUSE, this.size - start)) for number, start in enumerate(range(0, this.size, HOUSE))
+    ]
+    with ThreadPool(os.cpu_count() if this.long else 1) as pool:
+        lives = pool.imap_unordered(lambda house: _in_a_process(this.folder, *house), houses)
+        for number, life in enumerate(lives, 1):
+            report.faults += life.faults
+            done += life.frames
+            kinds += life.kinds
+            growth = max(growth, life.growth_mib)
+            if number % 10 == 0:
+                this.say(f"{done:,} frames, {len(report.faults)} faults")
+            if len(report.faults) >= MOST_FAULTS:
+                pool.terminate()
+                break
     report.figures["frames"] = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
     report.figures["a second"] = round(done / (time.monotonic() - began))
     report.figures["most growth"] = f"{growth} MiB"
@@ -163,10 +176,11 @@ class Life:
 
 def _in_a_process(folder: Path, seed: int, size: int) -> Life:
     """Each house has a process of its own: one that dies or hangs is a fault as any other, and none inherits memory."""
-    ours, theirs = FORK.Pipe(duplex=False)
-    process = FORK.Process(target=_live, args=(theirs, folder, seed, size))
-    process.start()
-    theirs.close()
+    with FORKING:
+        ours, theirs = FORK.Pipe(duplex=False)
+        process = FORK.Process(target=_live, args=(theirs, folder, seed, size))
+        process.start()
+        theirs.close()
     try:
         return ours.recv() if ours.poll(LONGEST_LIFE_S) else Life(size, faults=[f"house {seed} hangs"])
     except EOFError:

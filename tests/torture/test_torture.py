@@ -1,4 +1,4 @@
-"""The short form of every torture tool, each as a reader would run it. CSMS_TORTURE_SEED repeats a run."""
+"""The short form of every torture tool, each as a reader would run it. CSMS_TORTURE_SEED repeats a run, CSMS_KILL_CYCLES says how many kills."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from server_process import csms_missing
 
 HERE = Path(__file__).parent
 TOOLS = {
+    "kills": int(os.environ.get("CSMS_KILL_CYCLES", "10")),
     "killed_steps": 3,
     "power_cuts": 0,
     "disk_faults": 0,
@@ -24,7 +25,7 @@ TOOLS = {
 }
 """Each tool that is quick enough here, and a size smaller than its own short form, where that takes long."""
 ON_A_SHIM = ("power_cuts", "disk_faults")
-LONGEST_S = 180
+LONGEST_S = 600
 
 
 @pytest.mark.parametrize("tool", TOOLS)
