@@ -9,6 +9,7 @@ import asyncio
 import base64
 import json
 import os
+import ssl
 import struct
 import zlib
 from collections.abc import Mapping
@@ -76,16 +77,22 @@ class RawSocket:
         self.headers: dict[str, str] = {}
 
     @classmethod
-    async def connect(cls, port: int) -> RawSocket:
-        """A TCP connection and no more."""
-        return cls(*await asyncio.open_connection(HOST, port))
+    async def connect(cls, port: int, context: ssl.SSLContext | None = None) -> RawSocket:
+        """A TCP connection and no more, or a TLS connection."""
+        return cls(*await asyncio.open_connection(HOST, port, ssl=context))
 
     @classmethod
     async def upgrade(
-        cls, port: int, path: str, *, protocols: str | None = "ocpp2.0.1", headers: Mapping[str, str] | None = None
+        cls,
+        port: int,
+        path: str,
+        *,
+        protocols: str | None = "ocpp2.0.1",
+        headers: Mapping[str, str] | None = None,
+        context: ssl.SSLContext | None = None,
     ) -> RawSocket:
         """A connection after its handshake, whatever came of it: look at ``status`` and ``headers``."""
-        made = await cls.connect(port)
+        made = await cls.connect(port, context)
         given = {
             "Host": f"{HOST}:{port}",
             "Upgrade": "websocket",

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import itertools
 import json
 import random
+import ssl
 import sys
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from over_tls import Door, authorization
 from raw_socket import BINARY, DEFLATE, TEXT, Gone, RawSocket, deflated, frame
 from server_process import HOST
 
@@ -20,6 +21,8 @@ ADDRESS = ("127.0.0.2", 0) if sys.platform == "linux" else None
 BOOT = [2, "boot", "BootNotification", {"reason": "PowerUp", "chargingStation": {"model": "Bad", "vendorName": "Test"}}]
 HEARTBEAT = '[2,"%d","Heartbeat",{}]'
 GIVES_UP_S = 3.0
+RAVING = 20
+NOTHING: Mapping[str, str] = {}
 BOMB = 64 << 20
 GARBAGE = (
     frame(TEXT, b"\xff\xfe\x80 not UTF-8"),
@@ -37,9 +40,9 @@ class Attacker(RawSocket):
     """A raw socket from the attackers' address."""
 
     @classmethod
-    async def connect(cls, port: int) -> Attacker:
-        """A TCP connection and no more."""
-        return cls(*await asyncio.open_connection(HOST, port, local_addr=ADDRESS))
+    async def connect(cls, port: int, context: ssl.SSLContext | None = None) -> Attacker:
+        """A TCP connection and no more, or a TLS connection."""
+        return cls(*await asyncio.open_connection(HOST, port, ssl=context, local_addr=ADDRESS))
 
     async def send(self, data: bytes) -> None:
         """Bytes as they are; raises Gone."""
@@ -52,7 +55,7 @@ class Attacker(RawSocket):
 class Attack:
     """What the attackers share: where, until when, by which dice, and how often each did what."""
 
-    port: int
+    door: Door
     victim: str
     password_victim: str
     chance: random.Random
@@ -60,9 +63,18 @@ class Attack:
     done: Counter[str] = field(default_factory=Counter)
     ids: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
-    async def station(self, name: str, **more: Any) -> Any:
+    async def connect(self) -> Attacker:
+        """A connection and no more."""
+        return await Attacker.connect(self.door.port, self.door.context)
+
+    async def upgrade(self, name: str, headers: Mapping[str, str]) -> RawSocket:
+        """A connection of this name after its handshake, whatever came of it."""
+        door = self.door
+        return await Attacker.upgrade(door.port, f"/ocpp/{name}", headers=headers, context=door.context)
+
+    async def station(self, name: str, headers: Mapping[str, str] = NOTHING) -> Any:
         """A connection that is through its handshake and has booted, as any station would; None if it was refused."""
-        socket = await Attacker.upgrade(self.port, f"/ocpp/{name}", **more)
+        socket = await self.upgrade(name, self.door.headers(name) | headers)
         if socket.status != 101:
             socket.close()
             return None
@@ -79,15 +91,16 @@ class Attack:
 
 
 async def silent(attack: Attack) -> None:
-    """Connects and says nothing."""
-    socket = await Attacker.connect(attack.port)
+    """Connects and says nothing; where TLS is spoken every second does not even begin that."""
+    bare = attack.chance.random() < 0.5
+    socket = await (Attacker.connect(attack.door.port) if bare else attack.connect())
     await attack.rest(GIVES_UP_S)
     socket.close()
 
 
 async def dripping(attack: Attack) -> None:
     """A handshake, one byte at a time."""
-    socket = await Attacker.connect(attack.port)
+    socket = await attack.connect()
     for byte in b"GET /ocpp/DRIP HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 1000:
         await socket.send(bytes((byte,)))
         await attack.rest(0.05)
@@ -135,15 +148,14 @@ async def deaf(attack: Attack) -> None:
 async def guessing(attack: Attack) -> None:
     """Wrong passwords for a station that has one, and for one that nobody knows."""
     for name in (attack.password_victim, f"GUESS-{attack.chance.randrange(1000)}"):
-        secret = base64.b64encode(f"{name}:{attack.chance.getrandbits(64):016x}".encode()).decode()
-        socket = await Attacker.upgrade(attack.port, f"/ocpp/{name}", headers={"Authorization": f"Basic {secret}"})
+        socket = await attack.upgrade(name, authorization(name, f"{attack.chance.getrandbits(64):016x}"))
         attack.done[f"guesses answered {socket.status}"] += 1
         socket.close()
 
 
 async def doubling(attack: Attack) -> None:
     """Wants to be a station that is connected already."""
-    socket = await Attacker.upgrade(attack.port, f"/ocpp/{attack.victim}")
+    socket = await attack.upgrade(attack.victim, NOTHING)
     attack.done[f"doubles answered {socket.status}"] += 1
     socket.close()
     await attack.rest(0.2)
@@ -151,7 +163,7 @@ async def doubling(attack: Attack) -> None:
 
 async def raving(attack: Attack) -> None:
     """Something that is no message, from a valid station."""
-    socket = await attack.station(f"RAVE-{attack.chance.randrange(20)}")
+    socket = await attack.station(f"RAVE-{attack.chance.randrange(RAVING)}")
     if socket is not None:
         await socket.send(attack.chance.choice((*GARBAGE, attack.chance.randbytes(attack.chance.randrange(1, 2000)))))
         await attack.rest(attack.chance.uniform(0.0, 0.1))
@@ -213,6 +225,8 @@ KINDS: tuple[tuple[Kind, int], ...] = (
     (lying, 1),
 )
 """Each kind, and how many of it at once."""
+VALID = ("FLOOD", "DEAF", "BOMB", "MUTE", "LIAR", *(f"RAVE-{number}" for number in range(RAVING)))
+"""The attackers that are stations as far as their handshake goes."""
 BOMB_FRAME = deflated(b" " * BOMB)
 
 

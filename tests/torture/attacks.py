@@ -21,6 +21,7 @@ from torture_tool import Report, Run, main, percentile
 import random
 from attackers import Attack, Attacker, again_and_again, bombing, dripping, flooding, raving, silent
 from good_stations import GoodStation
+from over_tls import Door
 from server_process import CLEAN_ENDS, ServerProcess
 
 LONGEST_P99_MS, MORE_MIB = 200, 64
@@ -34,7 +35,7 @@ HEADERS = b"GET /ocpp/BOAST HTTP/1.1\r\nHost: x\r\n" + b"X-More: and more\r\n" *
 
 async def boasting(attack: Attack) -> None:
     """A header without an end."""
-    socket = await Attacker.connect(attack.port)
+    socket = await attack.connect()
     await socket.send(HEADERS)
     attack.done[f"headers answered with {await answer_of(socket)}"] += 1
     socket.close()
@@ -57,7 +58,7 @@ def assail(port: int, seconds: float, seed: int, told: Any) -> None:
     """The attackers' process."""
 
     async def all_at_once() -> dict[str, int]:
-        attack = Attack(port, "GOOD-0", "NOBODY", random.Random(seed))
+        attack = Attack(Door(port), "GOOD-0", "NOBODY", random.Random(seed))
         kinds = [kind for kind, many in MIX for _ in range(many)]
         bad = [asyncio.create_task(again_and_again(kind, attack)) for kind in kinds]
         await asyncio.sleep(seconds)

@@ -18,7 +18,9 @@ TOOLS = (
     "disk_faults",
     "fault_proxy",
     "storm",
+    "storm --tls",
     "hostile",
+    "hostile --tls",
     "attacks",
     "bad_plugins",
     "clock_jumps",
@@ -30,7 +32,8 @@ FAILED = 1
 
 def run(tool: str, options: list[str]) -> bool:
     """Whether a tool found nothing; one that cannot run here says so, and is no failure."""
-    command = [sys.executable, str(HERE / f"{tool}.py"), *options]
+    name, *form = tool.split()
+    command = [sys.executable, str(HERE / f"{name}.py"), *form, *options]
     print(f"== {tool}", flush=True)
     status = subprocess.run(command).returncode
     if status:

@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 import websockets
+from over_tls import Door, way
 
 BOOT = {"reason": "PowerUp", "chargingStation": {"model": "Good", "vendorName": "Test"}}
 
@@ -16,12 +17,12 @@ BOOT = {"reason": "PowerUp", "chargingStation": {"model": "Good", "vendorName": 
 class GoodStation:
     """One station; ``waits_s`` are the seconds between its calls and their answers, ``late`` the calls without one."""
 
-    def __init__(self, url: str, name: str, *, every_s: float = 0.2, patience_s: float = 5.0) -> None:
+    def __init__(self, place: str | Door, name: str, *, every_s: float = 0.2, patience_s: float = 5.0) -> None:
         self.name = name
         self.waits_s: list[float] = []
         self.late = 0
         self.lost = 0
-        self._url = f"{url}/{name}"
+        self._url, self._context = way(place, name)
         self._every_s = every_s
         self._patience_s = patience_s
         self._ids = itertools.count(1)
@@ -38,7 +39,7 @@ class GoodStation:
     async def _session(self, until: asyncio.Event) -> None:
         protocols = [websockets.Subprotocol("ocpp2.0.1")]
         async with websockets.connect(
-            self._url, subprotocols=protocols, compression=None, ping_interval=None, open_timeout=20
+            self._url, ssl=self._context, subprotocols=protocols, compression=None, ping_interval=None, open_timeout=20
         ) as socket:
             await self._call(socket, "BootNotification", BOOT)
             while not until.is_set():

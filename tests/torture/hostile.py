@@ -1,6 +1,7 @@
 """Hostile and broken clients among good stations: nobody but themselves suffers.
 
     python tests/torture/hostile.py --seed 7
+    python tests/torture/hostile.py --tls
 
 For so many seconds there are sockets that say nothing or drip, floods, peers that never read, wrong passwords, stolen identities, garbage, deflate
 bombs, stations that never answer commands or lie (``attackers.py``). Meanwhile good stations beat and charge, the one whose password is guessed at
@@ -10,7 +11,6 @@ comes and goes, and commands find their end. Afterwards the server's memory and 
 from __future__ import annotations
 
 import asyncio
-import base64
 import os
 import time
 from collections import Counter
@@ -21,15 +21,16 @@ from torture_tool import Report, Run, main, percentile
 
 # ruff: noqa: I001 - the tool makes the other folders known
 from api_client import Api
-from attackers import KINDS, Attack, again_and_again
+from attackers import KINDS, VALID, Attack, again_and_again
 from good_stations import GoodStation
 from kill_stations import KillStation, KillStation16, KillStation201
 from kill_verdict import Judge
+from over_tls import PASSWORD, Door, authorization, made, provision
 from raw_socket import RawSocket
 from server_process import CLEAN_ENDS, ServerProcess
 
 GOOD, CHARGING = 20, 4
-LOCKED, PASSWORD = "LOCKED", "a-password-of-24-letters"
+LOCKED = "LOCKED"
 SITE = 'call_timeout = "1s"\nhandshake_timeout = "2s"\n'
 ENDS = {"MUTE": {"timed_out"}, "LIAR": {"accepted", "effective", "rejected", "timed_out"}}
 """How a command to such a station may end. A connection that an attack replaced makes it uncertain, and one that is not there fails it."""
@@ -40,25 +41,30 @@ LEAVE_S, QUIET_S = 0.5, 10.0
 class Siege:
     """The server, the good and the bad."""
 
-    def __init__(self, run: Run, report: Report, server: ServerProcess) -> None:
-        self._run, self._report, self._server = run, report, server
+    def __init__(self, run: Run, report: Report, server: ServerProcess, door: Door) -> None:
+        self._run, self._report, self._server, self._door = run, report, server, door
         self._api = Api(server)
-        self.good = [GoodStation(server.stations_url, f"GOOD-{n}", every_s=0.1) for n in range(GOOD)]
+        self.good = [GoodStation(door, f"GOOD-{n}", every_s=0.1) for n in range(GOOD)]
         kinds = (KillStation201, KillStation16)
         self.charging: list[KillStation] = [
             kinds[n % 2](f"CHARGE-{n}", run.random(f"station {n}")) for n in range(CHARGING)
         ]
         for station in self.charging:
             station.pause_s = 0.1
-        self.attack = Attack(server.port, "GOOD-0", LOCKED, run.random("attack"))
+        self.attack = Attack(door, "GOOD-0", LOCKED, run.random("attack"))
         self.entered = 0
         self.commands: Counter[str] = Counter()
+
+    @property
+    def names(self) -> list[str]:
+        """Everybody who comes in, good and bad."""
+        return [*(one.name for one in self.good), *(one.name for one in self.charging), *VALID]
 
     async def hold(self) -> None:
         """All at once for so many seconds; then the bad leave, and all is as before."""
         stop = asyncio.Event()
         busy = [asyncio.create_task(station.live(stop)) for station in self.good]
-        busy += [asyncio.create_task(station.talk(self._server.stations_url, until=stop)) for station in self.charging]
+        busy += [asyncio.create_task(station.talk(self._door, until=stop)) for station in self.charging]
         await asyncio.sleep(0.5)
         before = self._measured()
         bad = [asyncio.create_task(again_and_again(kind, self.attack)) for kind, many in KINDS for _ in range(many)]
@@ -74,14 +80,16 @@ class Siege:
         await asyncio.gather(*busy)
         await self._is_as_before(*before)
         for station in self.charging:
-            await station.talk(self._server.stations_url, finish=True)
+            await station.talk(self._door, finish=True)
 
     async def _come_and_go(self) -> None:
-        secret = base64.b64encode(f"{LOCKED}:{PASSWORD}".encode()).decode()
         until = time.monotonic() + self._run.size
         while time.monotonic() < until:
             socket = await RawSocket.upgrade(
-                self._server.port, f"/ocpp/{LOCKED}", headers={"Authorization": f"Basic {secret}"}
+                self._door.port,
+                f"/ocpp/{LOCKED}",
+                headers=authorization(LOCKED, PASSWORD),
+                context=self._door.context,
             )
             self._report.expect(socket.status == 101, f"{LOCKED} with its password was answered {socket.status}")
             self.entered += socket.status == 101
@@ -121,15 +129,14 @@ class Siege:
 
 def torture(run: Run, report: Report) -> None:
     """The siege, and the reckoning."""
-    server = ServerProcess(run.folder)
-    server.site_file.write_text(server.site_file.read_text().replace("\n[api]", f"{SITE}\n[api]"))
+    server, door = made(run.folder, tls=run.tls, more=SITE)
     server.start()
-    siege = Siege(run, report, server)
+    siege = Siege(run, report, server, door)
     try:
         server.wait_ready()
         api = Api(server)
         api.put_token("KILL", "Accepted")
-        api.expect(201, "PUT", f"/api/v1/stations/{LOCKED}", {"password": PASSWORD})
+        provision(api, (LOCKED, *(siege.names if run.tls else ())))
         asyncio.run(siege.hold())
         judge = Judge(api)
         for station in siege.charging:
@@ -159,4 +166,4 @@ def torture(run: Run, report: Report) -> None:
 
 
 if __name__ == "__main__":
-    main("hostile", __doc__ or "", "seconds", (15, 3600), torture)
+    main("hostile", __doc__ or "", "seconds", (15, 3600), torture, tls=True)

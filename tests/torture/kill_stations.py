@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import websockets
+from over_tls import Door, way
 
 Payload = dict[str, Any]
 LONGEST = 25
@@ -95,13 +96,14 @@ class KillStation:
         """Whether nothing waits to be answered, and no transaction runs."""
         return not self._queue and (not self.charges or self.charges[-1].ended)
 
-    async def talk(self, url: str, *, finish: bool = False, until: asyncio.Event | None = None) -> None:
+    async def talk(self, place: str | Door, *, finish: bool = False, until: asyncio.Event | None = None) -> None:
         """Connect and talk until the connection is lost or an answer is late; with ``finish`` until the running transaction has ended, at the
         latest when ``until`` is set."""
+        address, context = way(place, self.name)
         protocol = websockets.Subprotocol(self.subprotocol)
         try:
             async with websockets.connect(
-                f"{url}/{self.name}", subprotocols=[protocol], compression=None, ping_interval=None, close_timeout=1
+                address, ssl=context, subprotocols=[protocol], compression=None, ping_interval=None, close_timeout=1
             ) as socket:
                 self._came_back()
                 while (until is None or not until.is_set()) and (message := self._next(finish=finish)):

@@ -1,6 +1,7 @@
 """Everybody back at once: the server ends under load, by SIGTERM and by kill -9, and when it is there again all stations want in at the same moment.
 
     python tests/torture/storm.py --size 1000 --seed 7
+    python tests/torture/storm.py --tls
 
 SIGTERM closes every socket with code 1012. All come from one address, as behind a proxy, and wait their turn at the door: none is cut off, none
 waits long, nothing that was answered is lost, and memory stays in bounds.
@@ -21,6 +22,7 @@ from torture_tool import Report, Run, main
 from api_client import Api
 from kill_stations import KillStation, KillStation16, KillStation201
 from kill_verdict import Judge
+from over_tls import Door, made, provision
 from server_process import CLEAN_ENDS, ServerProcess
 
 from csms.strain import raise_descriptor_limit
@@ -31,7 +33,8 @@ LOAD_S, PAUSE_S = 2.0, 1.0
 """How long they talk before the server ends, and how long each waits after an answer."""
 RESTART = 1012
 BACK_S = {False: 30.0, True: 120.0}
-MOST_MIB = 500
+MOST_MIB = {False: 500, True: 1000}
+"""In the clear, and over TLS."""
 AGAIN_S = 0.5
 """A station that was cut off comes again after a part of this."""
 
@@ -39,10 +42,10 @@ AGAIN_S = 0.5
 class Storm:
     """The stations, and the server that ends under them."""
 
-    def __init__(self, run: Run, report: Report, server: ServerProcess) -> None:
-        self._run, self._report, self._server = run, report, server
+    def __init__(self, run: Run, report: Report, server: ServerProcess, door: Door) -> None:
+        self._run, self._report, self._server, self._door = run, report, server, door
         self._chance = run.random("storm")
-        self.stations = [made(number, run.random(f"station {number}")) for number in range(run.size)]
+        self.stations = [one_of_many(number, run.random(f"station {number}")) for number in range(run.size)]
         self.judge = Judge(Api(server))
 
     async def rage(self) -> None:
@@ -71,28 +74,28 @@ class Storm:
         """Wait until each station has been answered once more."""
         began, before = time.monotonic(), [station.answers for station in self.stations]
         waiting, took_s = len(before), 0.0
-        while waiting and took_s < BACK_S[self._run.long]:
+        while waiting and took_s < BACK_S[self._run.long] * (1 + self._run.tls):
             await asyncio.sleep(0.05)
             waiting = sum(one.answers == n for one, n in zip(self.stations, before, strict=True))
             took_s = time.monotonic() - began
         resident = self._server.resident_kib() >> 10
         self._report.expect(not waiting, f"{name}: {waiting} stations were not answered within {took_s:.0f} s")
-        self._report.expect(resident <= MOST_MIB, f"{name}: the server has {resident} MiB")
+        self._report.expect(resident <= MOST_MIB[self._run.tls], f"{name}: the server has {resident} MiB")
         self._report.figures[f"all in after {name}, s"] = round(took_s, 1)
         self._run.say(f"{name}: all in after {took_s:.1f} s, {resident} MiB")
 
     async def _come(self, station: KillStation, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            await station.talk(self._server.stations_url, until=stop)
+            await station.talk(self._door, until=stop)
             await asyncio.sleep(self._chance.uniform(0.0, AGAIN_S))
 
     async def _finish(self, station: KillStation) -> None:
         while not station.done:
-            await station.talk(self._server.stations_url, finish=True)
+            await station.talk(self._door, finish=True)
             await asyncio.sleep(self._chance.uniform(0.0, AGAIN_S))
 
 
-def made(number: int, chance: random.Random) -> KillStation:
+def one_of_many(number: int, chance: random.Random) -> KillStation:
     """One of the stations: every second speaks 1.6."""
     station = (KillStation201, KillStation16)[number % 2](f"STORM-{number:05}", chance)
     station.longest, station.pause_s = LONGEST, PAUSE_S
@@ -102,12 +105,14 @@ def made(number: int, chance: random.Random) -> KillStation:
 def torture(run: Run, report: Report) -> None:
     """The storms, and the reckoning."""
     raise_descriptor_limit()
-    server = ServerProcess(run.folder)
+    server, door = made(run.folder, tls=run.tls)
     server.start()
-    storm = Storm(run, report, server)
+    storm = Storm(run, report, server, door)
     try:
         server.wait_ready()
         Api(server).put_token("KILL", "Accepted")
+        if run.tls:
+            provision(Api(server), (station.name for station in storm.stations))
         asyncio.run(storm.rage())
         for station in storm.stations:
             storm.judge.finish(station)
@@ -128,4 +133,4 @@ def torture(run: Run, report: Report) -> None:
 
 
 if __name__ == "__main__":
-    main("storm", __doc__ or "", "stations", (1000, 10_000), torture)
+    main("storm", __doc__ or "", "stations", (1000, 10_000), torture, tls=True)

@@ -18,7 +18,10 @@ TOOLS = {
     "power_cuts": 0,
     "disk_faults": 0,
     "fault_proxy": 100,
+    "storm": 150,
+    "storm --tls": 100,
     "hostile": 3,
+    "hostile --tls": 3,
     "attacks": 3,
     "bad_plugins": 3,
     "frames": 1500,
@@ -34,7 +37,8 @@ def test_torture(tool: str) -> None:
     if why:
         pytest.skip(why)
     seed = os.environ.get("CSMS_TORTURE_SEED")
-    command = [sys.executable, HERE / f"{tool}.py", *(["--seed", seed] if seed else [])]
+    name, *form = tool.split()
+    command = [sys.executable, HERE / f"{name}.py", *form, *(["--seed", seed] if seed else [])]
     command += ["--size", str(TOOLS[tool])] if TOOLS[tool] else []
     done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_S)
     print(done.stdout)

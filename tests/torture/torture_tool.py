@@ -55,6 +55,7 @@ class Run:
     seed: int
     size: int
     long: bool
+    tls: bool
     say: Callable[[str], None]
 
     def random(self, name: str = "") -> random.Random:
@@ -62,11 +63,22 @@ class Run:
         return random.Random(f"{self.seed}/{name}")
 
 
-def main(tool: str, about: str, what: str, sizes: tuple[int, int], torture: Callable[[Run, Report], None]) -> None:
-    """The command line of one tool; ``sizes`` are the short and the long form's number of ``what``. Ends the process: 0 well, 1 not, 2 not run."""
+def main(
+    tool: str,
+    about: str,
+    what: str,
+    sizes: tuple[int, int],
+    torture: Callable[[Run, Report], None],
+    *,
+    tls: bool = False,
+) -> None:
+    """The command line of one tool; ``sizes`` are the short and the long form's number of ``what``. Ends the process: 0 well, 1 not, 2 not run.
+
+    ``tls``: there is a form in which the stations come over TLS.
+    """
     from server_process import csms_missing
 
-    options = _options(about, what, sizes)
+    options = _options(about, what, sizes, tls=tls)
     if missing := csms_missing():
         print(missing)
         sys.exit(2)
@@ -74,26 +86,28 @@ def main(tool: str, about: str, what: str, sizes: tuple[int, int], torture: Call
     report, began = Report(), time.monotonic()
     if options.keep:
         options.keep.mkdir(parents=True)
-        torture(Run(options.keep, options.seed, size, options.long, _say), report)
+        torture(Run(options.keep, options.seed, size, options.long, options.tls, _say), report)
     else:
         with tempfile.TemporaryDirectory(prefix="csms-torture-") as folder:
-            torture(Run(Path(folder), options.seed, size, options.long, _say), report)
+            torture(Run(Path(folder), options.seed, size, options.long, options.tls, _say), report)
     for fault in report.faults[:FAULTS_SHOWN]:
         print(fault[:LONGEST_FAULT])
     figures = "; ".join(f"{name} {value}" for name, value in report.figures.items())
     verdict = f"FAILED ({len(report.faults)} faults)" if report.faults else "ok"
-    print(
-        f"{tool}: {verdict}: {size} {what}; {figures}; {time.monotonic() - began:.0f} s; repeat with --seed {options.seed}"
-    )
+    again = f"repeat with --seed {options.seed}{' --tls' if options.tls else ''}"
+    print(f"{tool}: {verdict}: {size} {what}; {figures}; {time.monotonic() - began:.0f} s; {again}")
     sys.exit(1 if report.faults else 0)
 
 
-def _options(about: str, what: str, sizes: tuple[int, int]) -> argparse.Namespace:
+def _options(about: str, what: str, sizes: tuple[int, int], *, tls: bool) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=about.partition("\n")[0])
     parser.add_argument("--size", type=int, help=f"how many {what} (default {sizes[0]:,}; with --long {sizes[1]:,})")
     parser.add_argument("--long", action="store_true", help="the long form")
     parser.add_argument("--seed", type=int, default=random.randrange(2**31), help="repeats an earlier run")
     parser.add_argument("--keep", type=Path, help="run in this new folder, and leave database and log there")
+    parser.set_defaults(tls=False)
+    if tls:
+        parser.add_argument("--tls", action="store_true", help="stations come over TLS, with a password each")
     return parser.parse_args()
 
 
