@@ -28,6 +28,8 @@ MAY: dict[str, str] = {
     "csms.blocks.deliveries": "csms.facade csms.hooks csms.model csms.running csms.store",
     "csms.blocks.pricing": "csms.blocks.evidence csms.consumption csms.hooks csms.model csms.store",
     # URLs are judged as those of our own requests are, and signing certificates read.
+    # An order whose URL was blanked out in the ledger cannot be given again.
+    "csms.blocks.profile_upgrade": "csms.blocks csms.model csms.redaction csms.stations csms.store",
     "csms.blocks.told_urls": "csms.blocks csms.certificates csms.model csms.outgoing csms.stations",
     "csms.blocks.certificates": "csms.certificates csms.blocks csms.hooks csms.model csms.running csms.stations csms.store csms.switchboard",
     "csms.blocks.security": "csms.blocks csms.hooks csms.model csms.refusals csms.stations csms.store",

@@ -38,7 +38,7 @@ from csms.model.diagnostics import GetLog
 from csms.model.firmware import UpdateFirmware
 from csms.model.provisioning import GetBaseReport, GetVariables, Reset, ResetPlan, SetVariables
 from csms.model.security_commands import SetPassword, UpgradeSecurityProfile
-from csms.model.station import StationRef
+from csms.model.station import StationConnected, StationRef
 from csms.model.transactions import GetTransactionStatus, RequestStartTransaction
 from csms.ocpp.dialect import Payload
 from csms.ocpp.errors import OcppError
@@ -133,19 +133,36 @@ class Commands:
                     text = "the CSMS stopped before this was sent"
                     await self._close(record, CommandState.FAILED, error_code="Stopped", error=text)
                 case CommandState.SENT:
-                    text = "the CSMS stopped before the station answered"
-                    await self._close(record, CommandState.UNCERTAIN, error_code="Stopped", error=text)
+                    await self._cut_off(record)
                 case _:
                     self._watches.add(Watch(record, None, Effect.of_record(record), None))
 
+    async def _cut_off(self, record: CommandRecord) -> None:
+        """Nobody knows whether it happened. A profile upgrade goes on when its station is back, unless the profile is shown by then."""
+        upgrade = self._upgrade.again(record)
+        if upgrade is None:
+            text = "the CSMS stopped before the station answered"
+            await self._close(record, CommandState.UNCERTAIN, error_code="Stopped", error=text)
+        elif await self._upgrade.is_shown(record.station, upgrade):
+            await self._close(record, CommandState.EFFECTIVE)
+        else:
+            self._watches.add(Watch(record, upgrade, Effect.of_record(record), None))
+
+    def _go_on(self, station: str) -> None:
+        for watch in self._watches.cut_off(station):
+            self._watches.end(watch)
+            run_guarded(lambda watch=watch: self._carry_out(watch.record, watch.command), self.log)  # type: ignore[misc]
+
     def on_event(self, event: object) -> None:
-        """News: may be the effect of a command that waits for it."""
+        """News: may be the effect of a command that waits for it; or a station is back, with which something goes on."""
         for watch, why in self._watches.decided_by(event):
             if why:
                 text = f"accepted, and then the station said {why}"
                 self._over(watch, CommandState.FAILED, error_code=why, error=text)
             else:
                 self._over(watch, CommandState.EFFECTIVE)
+        if isinstance(event, StationConnected):
+            self._go_on(event.station.id)
 
     def _over(self, watch: Watch, state: CommandState, **facts: Any) -> None:
         self._watches.end(watch)

@@ -1,24 +1,28 @@
 """A higher security profile in one order: the slot, its priority, the reboot, each only after the station's yes to the one before.
 
 The server demands the new profile from the moment the station has shown it (``csms.blocks.security``), and takes the old one until then. So a stop
-between any two steps, of either side, locks nobody out; each step may be said again, and so may the whole order.
+between any two steps, of either side, locks nobody out. Each step may be said again: an order that a stop of the CSMS cut off is begun anew when its
+station is back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
-from typing import Protocol
+from datetime import datetime, timedelta
+from typing import Any, Protocol
 
 from csms.blocks.security import CERTIFICATE_KIND, Security
 from csms.model.commands import CommandAnswer, CommandRecord, CommandState
 from csms.model.provisioning import GetVariables, Reset, SetVariables, VariableValue
 from csms.model.security import SecurityProfile
 from csms.model.security_commands import SetNetworkProfile, UpgradeSecurityProfile
+from csms.redaction import HIDDEN
 from csms.stations import CommandFailed, Station
 from csms.store import Store
 
 REBOOT = "RebootRequired"
+GOES_ON = timedelta(days=1)
+"""How old an order may be that goes on by itself."""
 
 
 class Step(Protocol):
@@ -63,6 +67,17 @@ class ProfileUpgrade:
         if priority is not None or (told.answer or {}).get("status") == REBOOT:
             await step("reset", Reset())
         return CommandAnswer(accepted=True, status="Accepted")
+
+    def again(self, record: CommandRecord) -> UpgradeSecurityProfile | None:
+        """The order of a record, where it may be begun anew: it is not old, and its URL had no secrets, which are not kept."""
+        if record.name != UpgradeSecurityProfile.__name__ or self._now() - record.created_at > GOES_ON:
+            return None
+        given: Any = record.arguments
+        return None if HIDDEN in given["url"] else UpgradeSecurityProfile(**given)
+
+    async def is_shown(self, station: str, command: UpgradeSecurityProfile) -> bool:
+        """Whether the station has shown the profile that was ordered."""
+        return (await self._store.security.standing(station)).profile >= command.security_profile
 
     async def _check(self, station: Station, command: UpgradeSecurityProfile) -> None:
         """What would leave the station without a way back is not begun."""

@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from csms.blocks.effects import Effect
-from csms.model.commands import CommandRecord
+from csms.model.commands import CommandRecord, CommandState
 from csms.model.provisioning import ResetPlan
 from csms.running import run_guarded
 
@@ -53,6 +53,12 @@ class Watches:
         self._all.pop(watch.record.id, None)
         if watch.timer is not None and watch.timer.active():
             watch.timer.cancel()
+
+    def cut_off(self, station: str) -> list[Watch]:
+        """Commands to a station that were cut off before their answer, and go on."""
+        return [
+            one for one in self._all.values() if one.record.station == station and one.record.state is CommandState.SENT
+        ]
 
     def decided_by(self, event: object) -> Iterator[tuple[Watch, str]]:
         """What waits no more after this news: with an empty text it has happened, else the text says why it will not."""
