@@ -10,6 +10,7 @@ import asyncio
 import base64
 import gc
 import json
+import re
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ ANSWER_S = 60.0
 SETTLE_S = 1.0
 """How long the fleet is quiet before memory is read."""
 BODY_SHOWN = 200
+WAITS = re.compile(rb'"status": ?"(Pending|Rejected)"')
+"""In the answer to a boot: the station may say nothing yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,10 @@ class Fleet:
     at_once: int = 50
 
 
+class NotLetIn(Exception):
+    """The server has stations wait; the text says how many, and what helps."""
+
+
 class LoadStation(WSListener):  # type: ignore[misc]
     """One station: says the next thing as soon as the last one is answered."""
 
@@ -51,6 +58,8 @@ class LoadStation(WSListener):  # type: ignore[misc]
         super().__init__()
         self.words = words
         self.lost = False
+        self.heard = b""
+        """The newest answer to a single question."""
         self.idle: asyncio.Future[None] | None = None
         self._meter = meter
         self._answer = b"[" + kind + b',"'
@@ -77,6 +86,8 @@ class LoadStation(WSListener):  # type: ignore[misc]
         if not self._answers(body):
             self._unexpected(body)
             return
+        if self._next is None:
+            self.heard = body
         now = perf_counter()
         meter = self._meter
         if meter.open:
@@ -152,6 +163,7 @@ class Load:
         before = resident_kib(self._pid)
         told["connecting_s"] = await self._connect(self._plan.at_once)
         told["booting_s"] = await self._all_say(Words.boot, self._plan.at_once)
+        self._are_let_in()
         await asyncio.sleep(SETTLE_S if self._pid else 0)
         told["resident_kib"] = [before, resident_kib(self._pid)]
         if scenarios:
@@ -164,6 +176,14 @@ class Load:
         ticking.cancel()
         errors = self._meter.errors
         return {**told, "errors": len(errors), "first_errors": errors[:5]}
+
+    def _are_let_in(self) -> None:
+        waiting = [one.words.station for one in self._fleet if WAITS.search(one.heard)]
+        if waiting:
+            raise NotLetIn(
+                f"{len(waiting)} of {self._plan.stations} stations, such as {waiting[0]}, booted and are not accepted: let unknown stations in "
+                '(unknown = "accept" below [stations] in the site file of a test server), approve those that wait, or give another --prefix'
+            )
 
     async def _storm(self) -> dict[str, float]:
         """Everybody is cut off and comes back at once."""

@@ -87,6 +87,7 @@ class Words:
     """What one station says; ``message_id`` is that of the newest frame, nine digits."""
 
     def __init__(self, station: str, clock: Callable[[], bytes]) -> None:
+        self.station = station
         self.message_id = b""
         self._clock = clock
         self._number = 0

@@ -49,7 +49,7 @@ def bench(
     if seconds <= warm_up:
         raise click.ClickException("--seconds must be more than --warm-up, which is not counted")
     try:
-        from csms.bench.load import Fleet, Load
+        from csms.bench.load import Fleet, Load, NotLetIn
     except ImportError:
         raise click.ClickException(NO_CLIENT) from None
     if core is not None and hasattr(os, "sched_setaffinity"):
@@ -58,6 +58,8 @@ def bench(
     load = Load(Fleet(**fleet), pid)
     try:
         told = asyncio.run(load.run(chosen, seconds=seconds, warm_up=warm_up, storm=storm))
+    except NotLetIn as waiting:
+        raise click.ClickException(str(waiting)) from None
     except Exception as fault:
         raise click.ClickException(f"the load on {fleet['url']} ended: {type(fault).__name__}: {fault}") from None
     click.echo(json.dumps(told) if as_json else "\n".join(lines(told)))
