@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
+from csms.model.billing import ShowCost
 from csms.model.metering import MeterValue
 from csms.model.transactions import TransactionEvent
 from csms.ocpp.dialect import Dialect
@@ -25,6 +27,12 @@ def decoded(event: StoredEvent) -> TransactionEvent:
 def readings(event: StoredEvent) -> list[MeterValue]:
     """The meter values in a stored event, decoded from the evidence."""
     return list(decoded(event).meter_values)
+
+
+def cost_action(protocol: str) -> str:
+    """The message that tells a station what a charge costs so far; empty where the version has none."""
+    row = DIALECTS[protocol].commands.get(ShowCost)
+    return row.encode(ShowCost("", Decimal(0)))[0] if row else ""
 
 
 def _parsed(body: bytes) -> dict[str, Any]:

@@ -1,31 +1,24 @@
 """Makes a transaction's story from what the store has of it: a pure function. Steps are in the order in which the CSMS came to know of them.
 
-The money part is in ``csms.explained_bills``.
+The money part is in ``csms.explained_bills``, what was ordered in ``csms.explained_orders``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from csms.explained_bills import BillFacts, bill_steps, when
-from csms.model.authorization import Decision, IdToken
-from csms.model.commands import CommandRecord
-from csms.model.explanation import Chapter, Explanation, PlanDecision, Step, StoryNote
+from csms.explained_orders import BEFORE, OrderFacts, command_steps
+from csms.model.authorization import Decision
+from csms.model.explanation import Chapter, Explanation, Step, StoryNote
 from csms.model.metering import ENERGY_REGISTER
 from csms.model.transactions import Judgement, Transaction, TransactionEvent
 from csms.store import Healing, StoredDecision, StoredEvent
 
 LATE = timedelta(minutes=1)
-BEFORE = timedelta(minutes=10)
-"""What was decided or ordered so long before the first event may have led to it."""
 AFTER = timedelta(minutes=10)
-NAMED = ("GetTransactionStatus", "RequestStopTransaction", "ShowCost")
-"""Commands that name a transaction."""
-MAY_END = ("Reset", "ChangeAvailability", "UnlockConnector")
-"""Commands to an EVSE or the whole station that a running transaction feels."""
 CSMS = "csms"
 ORDER = {chapter: place for place, chapter in enumerate(Chapter)}
 
@@ -40,14 +33,13 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that is known of a transaction; commands and decisions may be those of others at the same station, too."""
+    """All that is known of a transaction; orders and decisions may be those of others at the same station, too."""
 
     transaction: Transaction
     judgement: Judgement
     events: Sequence[Told]
     decisions: Sequence[StoredDecision] = ()
-    commands: Sequence[CommandRecord] = ()
-    plans: Sequence[PlanDecision] = ()
+    orders: OrderFacts = field(default_factory=OrderFacts)
     healings: Sequence[Healing] = ()
     bills: BillFacts = field(default_factory=BillFacts)
     notes: Sequence[tuple[str, StoryNote]] = ()
@@ -62,7 +54,7 @@ def story(facts: Facts) -> Explanation:
         *(step for one in facts.decisions if (step := _asked_before(one, transaction))),
         *(_note_step(plugin, note) for plugin, note in facts.notes),
         *(step for healing in facts.healings for step in _gap_steps(healing)),
-        *_command_steps(facts),
+        *command_steps(facts.orders, transaction),
         *bill_steps(facts.bills),
     ]
     return Explanation(
@@ -211,78 +203,6 @@ def _gap_steps(healing: Healing) -> Iterator[Step]:
     elif healing.asked_at is not None:
         later = f"again {when(healing.next_at)}" if healing.next_at else "again when the station is back"
         yield Step(healing.asked_at, Chapter.GAP, "still missing", (asked, later), CSMS)
-
-
-# Commands
-
-
-def concerns(command: CommandRecord, transaction: Transaction) -> bool:
-    """Whether a command to the station has to do with the transaction: it names it, it started it, or it was felt by it."""
-    given = command.arguments
-    if command.name in NAMED:
-        return str(given.get("transaction")) == transaction.station_transaction
-    if command.name == "RequestStartTransaction":
-        return _started(command, transaction)
-    if command.name == "RawCall":
-        return _names(given.get("payload"), transaction.station_transaction)
-    if command.name in MAY_END:
-        here = given.get("evse") in (None, 0, transaction.evse)
-        return here and _during(command.created_at, transaction)
-    return False
-
-
-def _started(command: CommandRecord, transaction: Transaction) -> bool:
-    """By its number; a start of 1.6 has none, and is known by its token and its time."""
-    number = command.arguments.get("remote_start_id")
-    if transaction.remote_start_id is not None:
-        return number == transaction.remote_start_id
-    token: Any = command.arguments.get("id_token")
-    same = transaction.id_token is not None and isinstance(token, Mapping)
-    if not same or transaction.started_at is None or IdToken(str(token["value"])).key != transaction.id_token.key:  # type: ignore[union-attr]
-        return False
-    return timedelta(0) <= transaction.started_at - command.created_at <= BEFORE
-
-
-def _names(payload: Any, wire_id: str) -> bool:
-    return isinstance(payload, Mapping) and str(payload.get("transactionId")) == wire_id
-
-
-def _during(at: datetime, transaction: Transaction) -> bool:
-    began = transaction.started_at is not None and at >= transaction.started_at
-    return began and (transaction.ended_at is None or at <= transaction.ended_at)
-
-
-def _command_steps(facts: Facts) -> Iterator[Step]:
-    """The commands that have to do with the transaction, and what plugins decided about them and about its EVSE while it went on."""
-    transaction = facts.transaction
-    felt = [one for one in facts.commands if concerns(one, transaction)]
-    numbers = {one.id for one in felt}
-    for plan in facts.plans:
-        here = plan.evse in (None, transaction.evse) and _during(plan.at, transaction)
-        if plan.command in numbers or (plan.command is None and here):
-            by = f"the plugin {plan.plugin}" if plan.plugin else "the CSMS itself"
-            yield Step(plan.at, Chapter.DECISION, plan.text, (f"decided by {by}", plan.reason), plan.plugin or CSMS)
-    yield from map(_command_step, felt)
-
-
-def _command_step(command: CommandRecord) -> Step:
-    text = f"{command.name} ordered by {command.origin}: {command.state.value.replace('_', ' ')}"
-    return Step(command.created_at, Chapter.COMMAND, text, tuple(_came_of_it(command)), command.origin)
-
-
-def _came_of_it(command: CommandRecord) -> Iterator[str]:
-    if command.sent_at:
-        yield f"sent {when(command.sent_at)}" + (f", {command.tries} times" if command.tries > 1 else "")
-    if command.answered_at:
-        yield f"answered {when(command.answered_at)}: {_shown(command.answer or {})}"
-    if command.error:
-        yield f"{command.error_code}: {command.error}" if command.error_code else command.error
-    if command.closed_at and command.closed_at != command.answered_at:
-        yield f"closed {when(command.closed_at)}"
-
-
-def _shown(answer: Mapping[str, object]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in answer.items()) or "nothing"
 
 
 # Words

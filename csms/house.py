@@ -37,7 +37,7 @@ from csms.blocks.tx_points import TxPointsBlock
 from csms.blocks.uploads import Uploads
 from csms.config import Site, SiteFileError, overridden, read_site
 from csms.connection import SHUTDOWN
-from csms.dialects import DIALECTS, decoded, readings
+from csms.dialects import DIALECTS, cost_action, decoded, readings
 from csms.errands import Errands
 from csms.facade import Csms
 from csms.facades import Facades, WaysOut
@@ -122,7 +122,7 @@ class House:
         )
         self.store.transactions.decode = decoded
         self.evidence = EvidenceBlock(self.store, decoded, *policies.meter_rules(site))
-        self.explainer = Explainer(self.hooks, self.store, self.evidence, decoded, now)
+        self.explainer = Explainer(self.hooks, self.store, self.evidence, decoded, cost_action, now)
         self.billing = Bookkeeping(
             self.hooks,
             self.store,

@@ -24,7 +24,9 @@ MAY: dict[str, str] = {
     "csms.blocks": "csms.blocks csms.hooks csms.model csms.running csms.stations csms.store csms.switchboard "
     "csms.ocpp.times",
     "csms.blocks.evidence": "csms.evidence csms.model csms.store",
-    "csms.blocks.explanation": "csms.blocks.evidence csms.explained_bills csms.explanation csms.facade csms.hooks csms.model csms.store",
+    "csms.blocks.explanation": (
+        "csms.blocks.evidence csms.explained_bills csms.explained_orders csms.explanation csms.facade csms.hooks csms.model csms.store"
+    ),
     "csms.blocks.deliveries": "csms.facade csms.hooks csms.model csms.running csms.store",
     "csms.blocks.pricing": "csms.blocks.evidence csms.consumption csms.hooks csms.model csms.store",
     # URLs are judged as those of our own requests are, and signing certificates read.
@@ -63,8 +65,9 @@ MAY: dict[str, str] = {
     "csms.evidence": "csms.model",
     "csms.consumption": "csms.model",
     "csms.explained_bills": "csms.model",
+    "csms.explained_orders": "csms.explained_bills csms.model",
     # What the store has of a transaction is what its story is made of.
-    "csms.explanation": "csms.explained_bills csms.model csms.store",
+    "csms.explanation": "csms.explained_bills csms.explained_orders csms.model csms.store",
     "csms.facade": "csms.errands csms.model csms.outgoing csms.registries csms.running",
     # The narrow things that a plugin is given, cut from the pieces of the house.
     "csms.facades": "csms.errands csms.blocks.commands csms.blocks.notifications csms.config csms.dialects csms.facade csms.hooks csms.model "

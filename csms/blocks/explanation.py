@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from itertools import chain
 
@@ -10,10 +10,12 @@ from twisted.logger import Logger
 
 from csms.blocks.evidence import Decode, EvidenceBlock
 from csms.explained_bills import BillFacts
+from csms.explained_orders import OrderFacts
 from csms.explanation import Facts, Told, span, story
 from csms.facade import PluginFailed
 from csms.hooks import Hooks
 from csms.model.explanation import Explanation, StoryNote, StoryNotes, StoryQuestion
+from csms.model.messages import MessageQuery
 from csms.model.station import StationRef
 from csms.model.transactions import Completeness, Transaction
 from csms.store import Store, StoredDecision, StoredEvent
@@ -21,6 +23,11 @@ from csms.store import Store, StoredDecision, StoredEvent
 TELL_WITHIN_S = 2.0
 """So long each plugin has to say what it knows."""
 MOST_BILLS = 1000
+MOST_COSTS = 1000
+
+
+CostAction = Callable[[str], str]
+"""The message of a version that tells what a charge costs so far, empty where there is none."""
 
 
 class Explainer:
@@ -29,12 +36,19 @@ class Explainer:
     log = Logger()
 
     def __init__(
-        self, hooks: Hooks, store: Store, evidence: EvidenceBlock, decode: Decode, now: Callable[[], datetime]
+        self,
+        hooks: Hooks,
+        store: Store,
+        evidence: EvidenceBlock,
+        decode: Decode,
+        cost_action: CostAction,
+        now: Callable[[], datetime],
     ) -> None:
         self._hooks = hooks
         self._store = store
         self._evidence = evidence
         self._decode = decode
+        self._cost_action = cost_action
         self._now = now
 
     async def explain(self, transaction: Transaction) -> Explanation:
@@ -49,8 +63,11 @@ class Explainer:
             await self._evidence.judged(transaction),
             tuple(self._told(event) for event in events),
             await self._decisions(transaction, since, until),
-            await store.commands.between(station, since, until),
-            await store.plans.between(station, since, until),
+            OrderFacts(
+                await store.commands.between(station, since, until),
+                await store.plans.between(station, since, until),
+                await self._costs(transaction, {event.protocol for event in events}, since, until),
+            ),
             healings,
             await self._bills(transaction),
             await self._notes(StoryQuestion(StationRef(station), transaction, since, until)),
@@ -70,6 +87,23 @@ class Explainer:
         end = transaction.ended_at or until
         found = [await self._store.decisions.list(token, since, end) for token in tokens.values()]
         return tuple(chain.from_iterable(found))
+
+    async def _costs(
+        self, transaction: Transaction, protocols: Collection[str], since: datetime, until: datetime
+    ) -> Sequence[datetime]:
+        """When the driver was told what it costs so far: the newest of what the log of messages has, found in a part of a second."""
+        actions = [action for protocol in protocols if (action := self._cost_action(protocol))]
+        times: list[datetime] = []
+        for action in actions:
+            query = MessageQuery(
+                stations=(transaction.station,),
+                action=action,
+                transaction=transaction.station_transaction,
+                since=since,
+                until=until,
+            )
+            times += [one.message.at for one in (await self._store.messages.search(query, limit=MOST_COSTS)).found]
+        return sorted(times)
 
     async def _bills(self, transaction: Transaction) -> BillFacts:
         bills = await self._store.bills.list(transaction=transaction.id, limit=MOST_BILLS)

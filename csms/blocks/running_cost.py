@@ -25,6 +25,8 @@ from csms.switchboard import Switchboard
 
 FINAL_WITHIN_S = 2.0
 """A station waits for the answer to its Ended event: so long it waits for a price, too."""
+NEARLY = 0.9
+"""Who was told a little after the look before has his turn in this one, not only in the next."""
 Key = tuple[str, str]
 
 
@@ -118,7 +120,7 @@ class RunningCost:
 
     async def _by_time(self, key: Key) -> None:
         shown = self._shown.setdefault(key, _Shown())
-        if not shown.due and shown.at_s + self._interval_s <= self._clock.seconds():
+        if not shown.due and shown.at_s + NEARLY * self._interval_s <= self._clock.seconds():
             shown.due = True
             await self._send(key)
 

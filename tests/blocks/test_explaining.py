@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +197,19 @@ async def test_a_transaction_of_1_6_has_a_story_too(make: Make, tmp_path: Path) 
     story = await csms.house.explainer.explain(transaction)
     assert of(story, Chapter.EVENT)[0].startswith("Started, event start/1/tag/")
     assert "bill main-2026-000001 final, 5.00 EUR" in of(story, Chapter.BILL)
+
+
+@pytest_twisted.ensureDeferred
+async def test_how_often_the_driver_was_told_the_cost_is_told(make: Make, tmp_path: Path) -> None:
+    csms, station = await started(make, tmp_path)
+    await say(station, event(0, "Started", wh=1000, tag="TAG"))
+    for second, wire_id in ((5, "T1"), (35, "T1"), (36, "T2"), (65, "T1")):
+        frame = json.dumps([2, str(second), "CostUpdated", {"transactionId": wire_id, "totalCost": 1}])
+        csms.house.store.messages.log("CS1", csms.house.now() + timedelta(seconds=second), "out", frame)
+    await csms.advance(70)
+    story = await told(csms)
+    assert "the driver was told what it costs so far, 3 times" in of(story, Chapter.COMMAND)
+    assert more(story, "the driver was told").startswith("from 2026-03-01 12:00:05Z to 2026-03-01 12:01:05Z, ")
 
 
 # What plans decided
