@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from csms.blocks.bookkeeping import BillRules
+from csms.blocks.credentials import hash_password
 from csms.blocks.deliveries import DeliveryRules
 from csms.blocks.evidence import EvseRules
 from csms.blocks.healing import HealingPolicy
@@ -74,6 +75,7 @@ def door_policy(site: Site) -> DoorPolicy:
     """Who may come in."""
     return DoorPolicy(
         unknown=site.stations.unknown,
+        enrolment=hash_password(site.stations.enrolment_password) if site.stations.enrolment_password else "",
         pending_limit=site.stations.pending_limit,
         organization=site.tls.organization,
         common_name=site.tls.common_name,

@@ -107,11 +107,11 @@ def _url_path(text: Any) -> str:
     return text.rstrip("/")
 
 
-def _long_enough(text: Any) -> str:
+def _long_enough(text: Any, what: str, cure: str) -> str:
     if not isinstance(text, str) or 0 < len(text) < 16:
-        raise Unfit("a token of at least 16 characters is wanted", "leave it out to have one made")
+        raise Unfit(f"{what} of at least 16 characters is wanted", cure)
     if not re.fullmatch(r"[!-~]*", text):
-        raise Unfit("a token of letters, digits and signs without spaces is wanted", "leave it out to have one made")
+        raise Unfit(f"{what} of letters, digits and signs without spaces is wanted", cure)
     return text
 
 
@@ -180,7 +180,10 @@ Endpoint = Annotated[str, BeforeValidator(_endpoint)]
 EndpointOrNone = Annotated[str, BeforeValidator(lambda text: text if text == "" else _endpoint(text))]
 HttpUrlOrNone = Annotated[str, BeforeValidator(lambda text: text if text == "" else _http_url(text))]
 UrlPath = Annotated[str, BeforeValidator(_url_path)]
-ApiToken = Annotated[str, BeforeValidator(_long_enough)]
+ApiToken = Annotated[str, BeforeValidator(lambda text: _long_enough(text, "a token", "leave it out to have one made"))]
+CommonPassword = Annotated[
+    str, BeforeValidator(lambda text: _long_enough(text, "a password", "leave it out, and newcomers show none"))
+]
 Amount = Annotated[Decimal, AfterValidator(_amount)]
 SeriesName = Annotated[str, AfterValidator(_series)]
 SeriesNameOrNone = Annotated[str, AfterValidator(lambda text: text and _series(text))]

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from csms.setting_types import (
     Amount,
     ApiToken,
+    CommonPassword,
     Count,
     CountOrNone,
     Duration,
@@ -234,6 +235,7 @@ class Stations:
     """``[stations]``: what happens to unknown stations, and how often the others say that they live."""
 
     unknown: Literal["pending", "refuse", "accept"] = "pending"
+    enrolment_password: CommonPassword = field(default="", repr=False)
     pending_limit: CountOrNone = 100
     pending_interval: SecondOrMore = timedelta(seconds=60)
     heartbeat_interval: SecondOrMore = timedelta(seconds=300)

@@ -42,6 +42,8 @@ class DoorPolicy:
     """What the site file says about unknown stations and about the names in client certificates."""
 
     unknown: str = "pending"
+    enrolment: str = ""
+    """The hash of the password that a station without one of its own has to show; empty: none has to."""
     pending_limit: int = 100
     organization: str = ""
     common_name: str = "either"
@@ -180,6 +182,8 @@ class Security:
             return refused(Refusal.LISTENER)
         if shown:
             return Entry(profile=basic)
+        if not keys and not self._may_come_new(proof.password):
+            return refused(Refusal.NO_PASSWORD if proof.password is None else Refusal.WRONG_PASSWORD)
         may_enrol = standing.enrol_until is not None and self._now() < standing.enrol_until
         if may_enrol and (proof.password is None or not keys):
             return Entry(profile=basic, enrolling=True)
@@ -188,6 +192,11 @@ class Security:
         if record.admission is Admission.PENDING:
             return Entry(profile=basic)
         return refused(Refusal.NOT_ENROLLED)
+
+    def _may_come_new(self, password: bytes | None) -> bool:
+        """Whether somebody who has no password here yet may come for one, or wait: where there is one for newcomers, only with it."""
+        known = self._policy.enrolment
+        return not known or (password is not None and password_matches(known, password))
 
     async def _note(
         self, id: str, proof: Proof, record: StationRecord, standing: Standing, entry: Entry, offered: str
@@ -218,7 +227,8 @@ class Security:
     async def _claim(self, id: str, proof: Proof, entry: Entry, offered: str) -> None:
         """A password that a waiting station shows is its own from then on: approval is of the station that showed it."""
         basic = entry.profile in (SecurityProfile.BASIC, SecurityProfile.TLS_BASIC)
-        if basic and proof.password and not offered and not await self._store.stations.password_hash(id):
+        common = bool(self._policy.enrolment) and self._may_come_new(proof.password)
+        if basic and proof.password and not common and not offered and not await self._store.stations.password_hash(id):
             await self._store.security.offer(id, hash_password(proof.password), self._now())
 
     async def _unknown(self, handshake: Handshake, proof: Proof, *, vouched: bool) -> Entry:

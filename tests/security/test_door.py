@@ -18,7 +18,7 @@ from csms.blocks.security import Entry, Proof
 from csms.model.security import ClientCertificate, SecurityEventRaised
 from csms.model.station import Handshake
 from csms.refusals import Refusal
-from csms.testing import TestCsms, make_csms
+from csms.testing import NotAdmitted, TestCsms, make_csms
 
 Make = Callable[..., Awaitable[TestCsms]]
 KEY = "k" * 20
@@ -139,6 +139,47 @@ async def test_threat_impersonation_of_one_that_waits(make: Make) -> None:
     assert not (await knock(csms, "CS1", 1, "none")).admit
     await first.close()
     await csms.station("CS1", password="the-one-it-came-with")
+
+
+ONLY_1 = frozenset({1})
+ENROLMENT = "typed-in-by-the-installer"
+NEWCOMERS = f'[stations]\nunknown = "pending"\nenrolment_password = "{ENROLMENT}"\n'
+
+
+@pytest_twisted.ensureDeferred
+async def test_threat_identities_are_found_by_trying_where_newcomers_wait(make: Make) -> None:
+    """Who does not know the installers' password gets the same bytes for every identity, whatever it is."""
+    csms = await make(NEWCOMERS)
+    await stations(csms)
+    names = ("KNOWN", "BLOCKED", "WAITING", "OPEN", "STRANGER")
+    for password in (None, "wrong", "x" * 5000):
+        answers = {name: await Socket(csms, ONLY_1).ask(f"/ocpp/{name}", password=password) for name in names}
+        assert len(set(answers.values())) == 1, answers
+        assert answers["KNOWN"].startswith("HTTP/1.1 401")
+    assert await csms.house.store.stations.get("STRANGER") is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_newcomer_with_the_installers_password_waits_and_is_given_its_own(make: Make) -> None:
+    csms = await make(NEWCOMERS)
+    station = await csms.station("CS1", password=ENROLMENT, booted=False)
+    assert (await station.boot())["status"] == "Pending"
+    other = await csms.station("CS2", password=ENROLMENT, booted=False)
+    assert not station.station.accepted
+    assert not other.station.accepted
+    await station.close()
+    await csms.house.provisioning.provision("CS1", approved=True)
+    assert not (await knock(csms, "CS1", 1, "none")).admit, "within its hour, too"
+    station = await csms.station("CS1", password=ENROLMENT, booted=False)
+    assert (await station.boot())["status"] == "Pending"
+    password = await station.take_password()
+    await csms.settle(lambda: station.calls)
+    station.answer({"status": "Accepted"})
+    assert (await station.boot())["status"] == "Accepted"
+    await station.close()
+    with pytest.raises(NotAdmitted):
+        await csms.station("CS1", password=ENROLMENT)
+    assert (await csms.station("CS1", password=password)).station.accepted
 
 
 @pytest_twisted.ensureDeferred
