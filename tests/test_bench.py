@@ -62,6 +62,7 @@ def test_the_figures_are_said_in_lines_with_the_first_mistake() -> None:
         "stations": 2,
         "connecting_s": 0.5,
         "booting_s": 0.25,
+        "waiting": 1,
         "resident_kib": [1000, 1040],
         "figures": {"mix": {"rate": 1234.5, "p50_ms": 1.0, "p99_ms": 2.0, "cpu_us": 60.0}},
         "storm": {"connected_s": 1.0, "booted_s": 2.0},
@@ -69,7 +70,7 @@ def test_the_figures_are_said_in_lines_with_the_first_mistake() -> None:
         "first_errors": ['[4,"1","InternalError","",{}]'],
     }
     assert lines(told) == [
-        "2 stations: connected in 0.5 s, booted in 0.2 s more, 20.0 KiB each",
+        "2 stations: connected in 0.5 s, booted in 0.2 s more, 20.0 KiB each; 1 of them have to wait",
         "mix: 1,234/s, p50 1.0 ms, p99 2.0 ms, server 60 us of CPU a message",
         "all back at once: connected in 1.0 s, booted after 2.0 s",
         '1 messages were answered wrongly, the first: [4,"1","InternalError","",{}]',

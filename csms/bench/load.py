@@ -163,7 +163,7 @@ class Load:
         before = resident_kib(self._pid)
         told["connecting_s"] = await self._connect(self._plan.at_once)
         told["booting_s"] = await self._all_say(Words.boot, self._plan.at_once)
-        self._are_let_in()
+        told["waiting"] = self._waiting(must_talk=bool(scenarios))
         await asyncio.sleep(SETTLE_S if self._pid else 0)
         told["resident_kib"] = [before, resident_kib(self._pid)]
         if scenarios:
@@ -177,13 +177,15 @@ class Load:
         errors = self._meter.errors
         return {**told, "errors": len(errors), "first_errors": errors[:5]}
 
-    def _are_let_in(self) -> None:
+    def _waiting(self, *, must_talk: bool) -> int:
+        """How many stations booted and were not accepted; raises NotLetIn where those have something to say."""
         waiting = [one.words.station for one in self._fleet if WAITS.search(one.heard)]
-        if waiting:
+        if waiting and must_talk:
             raise NotLetIn(
                 f"{len(waiting)} of {self._plan.stations} stations, such as {waiting[0]}, booted and are not accepted: let unknown stations in "
                 '(unknown = "accept" below [stations] in the site file of a test server), approve those that wait, or give another --prefix'
             )
+        return len(waiting)
 
     async def _storm(self) -> dict[str, float]:
         """Everybody is cut off and comes back at once."""

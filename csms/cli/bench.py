@@ -74,6 +74,7 @@ def lines(told: Mapping[str, Any]) -> list[str]:
     found = [
         f"{stations} stations: connected in {told['connecting_s']:.1f} s, booted in {told['booting_s']:.1f} s more"
         + (f", {(after - before) / stations:.1f} KiB each" if after else "")
+        + (f"; {told['waiting']} of them have to wait" if told["waiting"] else "")
     ]
     for name, one in told["figures"].items():
         cpu = f", server {one['cpu_us']:.0f} us of CPU a message" if one["cpu_us"] else ""

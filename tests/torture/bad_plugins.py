@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import time
 from typing import Any
@@ -211,7 +212,8 @@ class Work:
                 any(word in told for word in words.split("|")), f"plugin {name} is told to have: {told!r}"
             )
         stalls = Api(self._server).expect(200, "GET", "/api/v1/stalls")["items"]
-        self._report.expect(any("blocks.py" in row["place"] for row in stalls), f"no stall names blocks.py: {stalls}")
+        named = any(re.search(r"blocks\.py:\d+ ", row["place"]) for row in stalls)
+        self._report.expect(named, f"no stall names blocks.py and a line: {stalls}")
         rules = self._rules()
         self._report.expect("loop: 8 rules led to this" in str(rules["echo"]), "the loop of rules was not ended")
         self._report.expect(rules["flood"]["tripped"], "the rule that floods did not trip")
