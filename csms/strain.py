@@ -66,6 +66,23 @@ class Strain:
         if self._looks.running:
             self._looks.stop()
 
+    def guarded(self, factory: Any, *, operators: bool = False) -> Any:
+        """The factory, which from now on asks for each connection: hundreds may come between two looks, and what is one too many is closed."""
+        build = factory.buildProtocol
+
+        def with_room(address: Any) -> Any:
+            return build(address) if self._has_room(operators) else None
+
+        factory.buildProtocol = with_room
+        return factory
+
+    def _has_room(self, operators: bool) -> bool:
+        limit, used = self._limit(), self._descriptors()
+        if used < limit - kept(limit):
+            return True
+        self.look()
+        return operators and not self._all_held
+
     def look(self) -> None:
         """Close or open the doors as things are now."""
         limit, used = self._limit(), self._descriptors()

@@ -104,21 +104,24 @@ class CsmsService(Service):
             self.house.rooms(token), most=limits.max_connections, most_of_address=limits.max_connections_per_address
         )
         api.noisy = False
+        self._strain.guarded(api, operators=True)
         sockets = for_stations(self._reactor)
         for listener, context in zip(self._site.listeners, contexts, strict=True):
             factory = station_factory(gate, self._reactor, frozenset(listener.profiles))
-            await self._listen(listener.listen, _with_tls(factory, context, self._reactor), "stations", sockets)
+            door = self._strain.guarded(_with_tls(factory, context, self._reactor))
+            await self._listen(listener.listen, door, "stations", sockets)
         self._watch_certificates([context for context in (*contexts, for_uploads) if context is not None])
         await self._listen(self._site.api.listen, api, "the API", self._reactor)
         if self._site.uploads.listen:
             door = _with_tls(UploadSite(self.house.uploads, self._reactor), for_uploads, self._reactor)
-            await self._listen(self._site.uploads.listen, door, "uploads", self._reactor)
+            await self._listen(self._site.uploads.listen, self._strain.guarded(door), "uploads", self._reactor)
         self._heed_hangup()
         self._stop_once()
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
-        self._strain.start(self._ports[:-1], self._ports[-1:])
+        api_port = self._ports[len(self._site.listeners)]
+        self._strain.start([port for port in self._ports if port is not api_port], [api_port])
         if self._watchdog is not None:
             self._watchdog.start()
         self._announce()

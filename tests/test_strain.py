@@ -49,6 +49,31 @@ def test_doors_close_near_the_limit_and_open_with_room() -> None:
     strain.stop()
 
 
+class FakeFactory:
+    """Builds a protocol for every connection."""
+
+    def buildProtocol(self, address: object) -> str:
+        return "protocol"
+
+
+def test_connections_between_two_looks_do_not_use_up_what_is_kept() -> None:
+    process, door = FakeProcess(), FakeDoor()
+    strain = process.strain(Clock())
+    stations, operators = strain.guarded(FakeFactory()), strain.guarded(FakeFactory(), operators=True)
+    strain.start([door])
+    built = {}
+    for process.used in (895, 896, 959, 960):
+        built[process.used] = stations.buildProtocol(None), operators.buildProtocol(None)
+    assert built == {
+        895: ("protocol", "protocol"),
+        896: (None, "protocol"),
+        959: (None, "protocol"),
+        960: (None, None),
+    }
+    assert not door.open
+    strain.stop()
+
+
 def test_doors_close_when_memory_is_short() -> None:
     clock, door, process = Clock(), FakeDoor(), FakeProcess()
     strain = process.strain(clock, max_memory=100 << 20)
