@@ -31,6 +31,7 @@ from zope.interface import implementer
 
 from csms.certificates import CA_NAME, Authority, write_pair
 from csms.connection import station_factory
+from csms.model.security import SecurityEventRaised
 from csms.tap import tls_contexts
 from csms.testing import TestCsms
 from csms.tls import wrapped
@@ -197,9 +198,12 @@ class Door:
 
     def expect(self, kind: str) -> list[str]:
         """The details of the security events of one kind so far."""
-        from csms.model.security import SecurityEventRaised
+        return [detail for told, detail in self.told if told == kind]
 
-        return [one.event.detail for one in self.csms.told(SecurityEventRaised) if one.event.kind == kind]
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        """Kinds and details of the security events so far."""
+        return [(one.event.kind, one.event.detail) for one in self.csms.told(SecurityEventRaised)]
 
 
 @dataclass
@@ -221,7 +225,7 @@ class Dialled:
     @property
     def opened(self) -> ClientConnection:
         """The socket, which has to be open."""
-        assert self.socket is not None, f"not open: {self.status} {self.fault}"
+        assert self.socket is not None, f"not open: {self.status} {self.fault}; told: {self.door.told}"
         return self.socket
 
     @property
