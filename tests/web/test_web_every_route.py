@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 from api_wire import Response, Wire
-from fake_rooms import NOW, TOKEN, FakeAlert, FakeHouse, FakeMessage
+from fake_rooms import NOW, TOKEN, FakeAlert, FakeHouse
 
 from csms.model.authorization import IdToken
 from csms.model.billing import Bill, BillStatus, Price
 from csms.model.commands import CommandRecord, CommandState
 from csms.model.diagnostics import Upload
+from csms.model.messages import LoggedMessage
 from csms.model.monitoring import EventData
 from csms.model.notifications import Notification, NotificationRecord, NotificationState
 from csms.model.people import Role
@@ -48,6 +49,7 @@ SITES: dict[str, str] = {
     "GET /api/v1/stations/{id}/variables": NOT_THERE,
     "POST /api/v1/stations/{id}/calls": NOT_THERE,
     "POST /api/v1/stations/{id}/commands": NOT_THERE,
+    "GET /api/v1/messages": SIFTED,
     "GET /api/v1/commands": SIFTED,
     "GET /api/v1/commands/{id}": NOT_THERE,
     "GET /api/v1/transactions": SIFTED,
@@ -153,7 +155,7 @@ def two_sites(house: FakeHouse) -> FakeHouse:
             number, station, f"T-{station}", Completeness.ONGOING, id_token=CARD
         )
         store.commands.rows[number] = CommandRecord(number, station, "Reset", {}, CommandState.ACCEPTED, "api", NOW)
-        store.messages.rows.append(FakeMessage(number, station, NOW, "in", "[]"))
+        store.messages.rows.append(LoggedMessage(number, station, NOW, "in", "[]"))
         store.alerts.rows.append(FakeAlert(number, station, NOW, 0, NOW, ALERT))
         store.bills.rows[number] = bill(number, station)
         store.uploads.rows[number] = Upload(number, station, "DiagnosticsLog", 1, NOW, NOW, NOW, 3)
