@@ -25,7 +25,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.typing import Subprotocol
 
-QUIET_S = 1.0
+QUIET_S = 0.7
 """A visit is over when the CSMS has nothing to say for so long."""
 ANSWER_S = 20.0
 
