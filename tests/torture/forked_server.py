@@ -76,10 +76,12 @@ class Forked:
 
 
 class ForkedServer(ServerProcess):
-    """A ``ServerProcess`` whose starts are forks."""
+    """A ``ServerProcess`` whose starts are forks; ``BECOME`` is what a child does."""
+
+    BECOME = staticmethod(serve)
 
     def start(self) -> None:
         """Start the process and return at once."""
-        child = FORKS.Process(target=serve, args=(str(self.folder), self._starter, str(self.log_file)))
+        child = FORKS.Process(target=self.BECOME, args=(str(self.folder), self._starter, str(self.log_file)))
         child.start()
         self._process = Forked(child)  # type: ignore[assignment]

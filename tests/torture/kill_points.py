@@ -1,7 +1,7 @@
-"""``twistd`` as it is started, but at one point of its work it kills itself with SIGKILL.
+"""A server that kills itself with SIGKILL at one point of its work.
 
 Points are passed before and after each commit of the database, each frame to a station, and each delivery of a bill to a backend; they are counted by
-name. The file ``kill-at`` in the working folder names one ("commit before 7") and is taken away at the start; without it the process lives. What was
+name. The file ``kill-at`` in the server's folder names one ("commit before 7") and is taken away at the start; without it the process lives. What was
 passed stands in the file ``passed``, one line each. What came late is billed at once, where it would wait for the next sweep.
 """
 
@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from twisted.scripts.twistd import run
+from forked_server import ForkedServer, serve
 
 import csms.blocks.billing
 import csms.connection
@@ -87,7 +86,13 @@ def set_points(points: Points) -> None:
     station._write = points.around("frame", station._write)  # type: ignore[method-assign]
 
 
-if __name__ == "__main__":
-    set_points(Points(Path.cwd()))
-    sys.argv[0] = "twistd"
-    run()
+def serve_to_a_point(folder: str, words: Sequence[str], log: str) -> None:
+    """Become the server, in the child, with its points."""
+    set_points(Points(Path(folder)))
+    serve(folder, words, log)
+
+
+class MortalServer(ForkedServer):
+    """A server that ends itself at the point that the file ``kill-at`` names."""
+
+    BECOME = staticmethod(serve_to_a_point)

@@ -28,10 +28,10 @@ from torture_tool import Report, Run, main
 # ruff: noqa: I001 - the tool makes the other folders known
 from api_client import Api
 from kill_books import arrived, faults
-from kill_points import KILL_AT, PASSED
+from kill_points import KILL_AT, PASSED, MortalServer
 from kill_verdict import event_key
 from killed_story import BILLS, BOOKS, SAID, TARIFF, V16, V201, with_its_number
-from server_process import ServerDied, ServerProcess
+from server_process import ServerDied
 
 from csms.store import verify
 
@@ -52,16 +52,7 @@ class Story:
 
     def __init__(self, folder: Path, kills: tuple[str, ...] = ()) -> None:
         folder.mkdir()
-        starter = (
-            "python",
-            str(Path(__file__).with_name("kill_points.py")),
-            "-n",
-            "--pidfile=",
-            "csms",
-            "--site",
-            "site.toml",
-        )
-        self._server = ServerProcess(folder, starter=starter, more=f'{TARIFF}[transactions]\nask_after = "1h"\n')
+        self._server = MortalServer(folder, more=f'{TARIFF}[transactions]\nask_after = "1h"\n')
         (folder / "books.py").write_text(BOOKS)
         site = self._server.site_file
         site.write_text(site.read_text().replace('"billing"]', '"billing", "./books.py"]'))

@@ -14,7 +14,7 @@ from server_process import csms_missing
 HERE = Path(__file__).parent
 TOOLS = {
     "kills": int(os.environ.get("CSMS_KILL_CYCLES", "10")),
-    "killed_steps": 3,
+    "killed_steps": 6,
     "power_cuts": 0,
     "disk_faults": 0,
     "fault_proxy": 100,
