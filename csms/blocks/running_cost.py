@@ -16,11 +16,12 @@ from twisted.logger import Logger
 
 from csms.blocks.pricing import Pricing
 from csms.model.billing import ShowCost
+from csms.model.commands import CommandState
 from csms.model.station import StationLost
 from csms.model.transactions import Completeness, Transaction, TransactionEnded, TransactionUpdated
 from csms.running import run_guarded
 from csms.stations import CommandFailed, Station
-from csms.store import Store
+from csms.store import Store, StoreFault
 from csms.switchboard import Switchboard
 
 FINAL_WITHIN_S = 2.0
@@ -122,7 +123,18 @@ class RunningCost:
         shown = self._shown.setdefault(key, _Shown())
         if not shown.due and shown.at_s + NEARLY * self._interval_s <= self._clock.seconds():
             shown.due = True
+            await self._send_guarded(key)
+
+    async def _send_guarded(self, key: Key) -> None:
+        """One that cannot be priced must not keep the others waiting; raises StoreFault where the whole database is unwell."""
+        try:
             await self._send(key)
+        except Exception as fault:
+            if isinstance(fault, StoreFault) and fault.kind != "other":
+                raise
+            self.log.failure(
+                "what transaction {transaction} of {station} costs cannot be told", station=key[0], transaction=key[1]
+            )
 
     async def _send(self, key: Key) -> None:
         """Send what it costs now, unless that has been told, or the station has not answered the cost before."""
@@ -149,6 +161,8 @@ class RunningCost:
             await station.send(cost)
         except CommandFailed as failed:
             self.log.info("{station} did not take a cost: {why}", station=station.id, why=str(failed))
+            if failed.state is not CommandState.REJECTED:
+                shown.total = None
         finally:
             shown.sending = False
 

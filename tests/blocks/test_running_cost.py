@@ -288,3 +288,38 @@ async def test_a_transaction_whose_end_nobody_told_is_forgotten(make: Make) -> N
     await csms.house.store.healing.give_up(healing, kept, "it is over", csms.house.now(), over=True)
     assert await told(csms, station, 60) == []
     assert csms.house.billing.costs._shown == {}
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_cost_that_was_not_answered_is_told_again_and_one_that_was_refused_is_not(make: Make) -> None:
+    csms = await make(PRICED.format("all"))
+    station = await younger(csms)
+    await station.say("TransactionEvent", event(0, "Started", wh=0))
+    await station.say("TransactionEvent", event(1, "Updated", wh=1000))
+    assert (await station.heard())[3]["totalCost"] == 0.5
+    station.calls.clear()
+    for _ in range(3):
+        await csms.advance(29)
+    (call,) = station.calls
+    assert call[3]["totalCost"] == 0.5
+    station.refuse("NotSupported")
+    assert await told(csms, station, 90) == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_one_that_cannot_be_priced_keeps_no_other_waiting(make: Make) -> None:
+    csms = await make(PARKING)
+    one, other = await younger(csms), await csms.station("CS2")
+    await csms.advance(1)
+    for station in (one, other):
+        await station.say("TransactionEvent", event(0, "Started"))
+    pricing, cost = csms.house.billing.pricing, csms.house.billing.pricing.cost
+
+    async def fails(transaction: Any) -> Any:
+        if transaction.station == "CS1":
+            raise ValueError("no price")
+        return await cost(transaction)
+
+    pricing.cost = fails
+    assert await told(csms, other, 60) == [0.05, 0.10]
+    assert one.calls == []
