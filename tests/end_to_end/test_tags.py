@@ -31,24 +31,17 @@ def tags(server: ServerProcess, api: Api) -> list[str]:
     tags = [made_tag() for _ in range(4)]
     for tag, status in zip(tags, ("Accepted", "Accepted", "Blocked"), strict=False):
         api.put_token(tag, status)
-    for number, (tag, protocol) in enumerate(
-        [*zip(tags, STATIONS, strict=False), *((tag, STATIONS[0]) for tag in tags[2:])]
-    ):
-        words = [
-            "sim",
-            "--url",
-            server.stations_url,
-            "--station",
-            f"TAGS{number}",
-            "--protocol",
-            protocol,
-            "--tag",
-            tag,
-        ]
-        subprocess.run([csms_bin() / "csms", *words], timeout=60, check=False, cwd=server.folder, capture_output=True)
-        path = api.command(
-            f"TAGS{number}", "RequestStartTransaction", {"id_token": {"value": tag, "type": "ISO14443"}, "evse": 1}
-        )
+    protocols = [*STATIONS, STATIONS[0], STATIONS[0]]
+    stations = []
+    for number, (tag, protocol) in enumerate(zip(tags, protocols, strict=True)):
+        words = [csms_bin() / "csms", "sim", "--url", server.stations_url, "--station", f"TAGS{number}"]
+        words += ["--protocol", protocol, "--tag", tag]
+        stations.append(subprocess.Popen(words, cwd=server.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT))
+    for one in stations:
+        one.communicate(timeout=60)
+    for number, tag in enumerate(tags):
+        order = {"id_token": {"value": tag, "type": "ISO14443"}, "evse": 1}
+        path = api.command(f"TAGS{number}", "RequestStartTransaction", order)
         api.until(path, lambda row: row["state"] in ("failed", "uncertain", "timed_out"))
     return tags
 
