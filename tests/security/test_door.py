@@ -18,7 +18,7 @@ from csms.blocks.security import Entry, Proof
 from csms.model.security import ClientCertificate, SecurityEventRaised
 from csms.model.station import Handshake
 from csms.refusals import Refusal
-from csms.testing import NotAdmitted, TestCsms, make_csms
+from csms.testing import FakeStation, NotAdmitted, TestCsms, make_csms
 
 Make = Callable[..., Awaitable[TestCsms]]
 KEY = "k" * 20
@@ -84,18 +84,24 @@ async def test_matrix_of_profiles_proofs_and_stations(make: Make, profile: int, 
     assert set(refused.values()) <= {401}, "whoever it is, the answer is the same"
 
 
-@pytest_twisted.ensureDeferred
-async def test_threat_no_authentication_on_the_socket(make: Make) -> None:
-    """A station that was approved and has no password may come for one within an hour, and work only with it."""
-    csms = await make('[stations]\nunknown = "pending"\n')
-    await csms.house.provisioning.provision("CS1", approved=True)
-    station = await csms.station("CS1", booted=False)
+async def given_a_key(csms: TestCsms, station: FakeStation) -> str:
+    """What happens to an approved station without a password: it waits, is given one, boots again, and goes."""
     assert (await station.boot())["status"] == "Pending"
     password = await station.take_password()
     await csms.settle(lambda: station.calls)
     station.answer({"status": "Accepted"})
     assert (await station.boot())["status"] == "Accepted"
     await station.close()
+    return password
+
+
+@pytest_twisted.ensureDeferred
+async def test_threat_no_authentication_on_the_socket(make: Make) -> None:
+    """A station that was approved and has no password may come for one within an hour, and work only with it."""
+    csms = await make('[stations]\nunknown = "pending"\n')
+    await csms.house.provisioning.provision("CS1", approved=True)
+    station = await csms.station("CS1", booted=False)
+    password = await given_a_key(csms, station)
     assert not (await knock(csms, "CS1", 1, "none")).admit
     assert (await csms.station("CS1", password=password)).station.accepted
 
@@ -171,12 +177,7 @@ async def test_a_newcomer_with_the_installers_password_waits_and_is_given_its_ow
     await csms.house.provisioning.provision("CS1", approved=True)
     assert not (await knock(csms, "CS1", 1, "none")).admit, "within its hour, too"
     station = await csms.station("CS1", password=ENROLMENT, booted=False)
-    assert (await station.boot())["status"] == "Pending"
-    password = await station.take_password()
-    await csms.settle(lambda: station.calls)
-    station.answer({"status": "Accepted"})
-    assert (await station.boot())["status"] == "Accepted"
-    await station.close()
+    password = await given_a_key(csms, station)
     with pytest.raises(NotAdmitted):
         await csms.station("CS1", password=ENROLMENT)
     assert (await csms.station("CS1", password=password)).station.accepted
