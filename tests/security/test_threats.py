@@ -237,6 +237,7 @@ THREATS = {
     "deflate bombs",
     "depth bombs",
     "unbounded queues",
+    "running out of descriptors",
     "floods from a valid station",
     "SQL in identities and tokens",
     "scripts in texts of stations",
