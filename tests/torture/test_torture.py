@@ -18,16 +18,18 @@ TOOLS = {
     "power_cuts": 0,
     "disk_faults": 0,
     "fault_proxy": 100,
-    "storm": 150,
-    "storm --tls": 100,
+    "storm": 100,
+    "storm --tls": 50,
     "hostile": 3,
     "hostile --tls": 3,
     "attacks": 3,
     "bad_plugins": 3,
+    "clock_jumps": 0,
+    "soak": 1,
     "frames": 1500,
 }
 """Each tool that is quick enough here, and a size smaller than its own short form, where that takes long."""
-ON_A_SHIM = ("power_cuts", "disk_faults")
+ON_A_SHIM = ("power_cuts", "disk_faults", "clock_jumps")
 LONGEST_S = 600
 
 
