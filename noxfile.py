@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import nox
@@ -13,6 +14,30 @@ ROOT = Path(__file__).parent
 RUFF = "ruff==0.17.*"
 MYPY = ("mypy==2.4.*", "mypy-zope==1.*")
 INSTALLED_AS = {"csms": "csms", "csms_plugins": "plugins", "csms_rules": "rules"}
+COVERED = {
+    "rpc": "csms/ocpp/*",
+    "transactions": "csms/ledger.py,csms/evidence.py,csms/blocks/transactions.py,csms/store/*",
+    "authorization": "csms/blocks/authorization.py",
+    "rules": "plugins/*",
+}
+COVERING = (
+    "tests/ocpp",
+    "tests/blocks/test_transactions.py",
+    "tests/blocks/test_bad_cases.py",
+    "tests/blocks/test_explaining.py",
+    "tests/blocks/test_stop_reasons.py",
+    "tests/part6/test_part6_c_authorization.py",
+    "tests/part6/test_part6_e_transactions.py",
+    "tests/plugins",
+    "tests/store/test_store_transactions.py",
+    "tests/store/test_store_remembered.py",
+    "tests/test_evidence.py",
+    "tests/test_ledger.py",
+    "tests/test_reload_rules.py",
+    "tests/test_rule_trials.py",
+    "tests/test_rules_plugin_page.py",
+)
+"""The tests that are about those parts."""
 
 
 @nox.session
@@ -44,6 +69,29 @@ def tests(session: nox.Session) -> None:
     """The README's test command; what stands behind ``--`` goes to pytest."""
     session.install(".[test]")
     session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """What the tests leave out where a fault costs most: at least 95 % of lines and branches of each of these parts is run."""
+    session.install(".[test]")
+    session.run("coverage", "run", "-m", "pytest", "-q", *COVERING)
+    for part, files in COVERED.items():
+        session.log(part)
+        session.run("coverage", "report", "--skip-covered", "--fail-under=95", f"--include={files}")
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """mutmut changes the ledger and the RPC in a thousand ways, one at a time: the tests have to notice at least 85 % (a quarter of an hour)."""
+    session.install(".[test]", "mutmut>=3.8,<4")
+    session.run("mutmut", "run")
+    session.run("mutmut", "export-cicd-stats")
+    found = json.loads((ROOT / "mutants" / "mutmut-cicd-stats.json").read_text())
+    noticed = (found["killed"] + found["timeout"]) / found["total"]
+    session.log(f"{found['killed']} of {found['total']} changes were noticed, {noticed:.1%}; see: mutmut results")
+    if noticed < 0.85:
+        session.error("too many changes went unnoticed")
 
 
 @nox.session
