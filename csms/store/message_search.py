@@ -121,7 +121,17 @@ class Search:
         return f'SELECT {COLUMNS} FROM "message_chunk" WHERE "id" >= ? AND "id" < ?{more} ORDER BY "id" DESC', values
 
     def stretch(self, connection: sqlite3.Connection, before: int, span: int, limit: int) -> Stretch:
-        """Search the rows of about so many numbers below ``before``, unless enough is found or it takes too long."""
+        """Search the rows of about so many numbers below ``before``, unless enough is found or it takes too long.
+
+        All at one moment of the file: retention may remove rows at any other.
+        """
+        connection.execute("BEGIN")
+        try:
+            return self._stretch(connection, before, span, limit)
+        finally:
+            connection.execute("COMMIT")
+
+    def _stretch(self, connection: sqlite3.Connection, before: int, span: int, limit: int) -> Stretch:
         began = time.perf_counter()
         if self._bounds is None:
             self._bounds = self._ends(connection)
