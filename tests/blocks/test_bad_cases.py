@@ -153,18 +153,24 @@ CASES = {
 }
 
 
+@pytest.mark.parametrize("billed_between", [False, True])
 @pytest.mark.parametrize("name", CASES)
 @pytest_twisted.ensureDeferred
-async def test_a_bad_case_is_billed_right_or_held_with_its_reason(make: Make, name: str) -> None:
+async def test_a_bad_case_is_billed_right_or_held_with_its_reason(make: Make, name: str, billed_between: bool) -> None:
+    """Also when the bill was written before the last of it came: then what came later has another bill, and that one is held."""
     case = CASES[name]
     csms = await make(SITE)
     station = await csms.station("CS1")
     for payload in case.told:
         await station.say("TransactionEvent", payload)
-    (bill,) = await bills(csms)
+        if billed_between:
+            await csms.advance(11)
+    bill, *earlier = sorted(await bills(csms), key=lambda one: one.id, reverse=True)
+    assert [one.status for one in earlier] in ([], [BillStatus.FINAL])
     if case.held:
         assert (bill.status, bill.reason) == (case.status, case.held)
     else:
+        assert earlier == []
         assert said(bill) == ("final", Decimal(case.total))
 
 
