@@ -163,7 +163,7 @@ def socket_limits(site: Site) -> Limits:
         call_timeout_s=server.call_timeout.total_seconds(),
         max_unauthenticated=server.max_unauthenticated,
         max_unauthenticated_per_address=server.max_unauthenticated_per_address,
-        max_waiting=min(server.max_waiting, descriptor_limit() // 4),
+        max_waiting=min(server.max_waiting, descriptor_limit() // 2),
         max_rate=server.max_rate,
         compression=server.compression,
         browsers=server.browsers,
