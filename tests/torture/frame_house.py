@@ -15,10 +15,9 @@ from frame_judge import RESULT, Answer, Expected
 from frame_makers import Attempt, Maker
 from frame_payloads import V16, V201
 from frame_wire import CLOSE, PING, PONG, TEXT, Broken, Inflow, frame
+from quick_clock import QuickClock
 from socket_kit import Socket
-from twisted.internet.base import DelayedCall
 from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
 from twisted.logger import LogLevel, formatEvent, globalLogBeginner
 from twisted.python.failure import Failure
 
@@ -82,13 +81,6 @@ class Troubles:
         """Those since the last look."""
         texts, self.texts = self.texts, []
         return texts
-
-
-class QuickClock(Clock):
-    """Twisted's, which puts its calls in order all the time, with less work for it."""
-
-    def _sortCalls(self) -> None:
-        self.calls.sort(key=DelayedCall.getTime)
 
 
 class FrameHouse:
@@ -216,20 +208,17 @@ class Client:
         while not done():
             if self.server.clock.seconds() > end:
                 raise Broken(otherwise)
-            self.server.clock.advance(0 if self._due() else 0.1)
+            self.server.clock.advance(0 if self.server.clock.due() else 0.1)
             self._listen()
-
-    def _due(self) -> bool:
-        now = self.server.clock.seconds()
-        return any(call.getTime() <= now for call in self.server.clock.getDelayedCalls())
 
     def _readable(self) -> bool:
         return self._closed is not None or self._socket.transport.producerState == "producing"
 
     def _listen(self) -> None:
-        sent = self._socket.transport.value()
-        if sent and self._inflow is not None:
-            self._socket.transport.clear()
+        transport = self._socket.transport
+        if self._inflow is not None and transport.io.tell():
+            sent = transport.value()
+            transport.clear()
             self._digest(sent, self._inflow)
 
     def _digest(self, sent: bytes, inflow: Inflow) -> None:

@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 from typing import Any
 
 from frame_judge import (
@@ -24,6 +25,11 @@ from frame_texts import Texts
 from frame_wire import BINARY, CLOSE, CONTINUED, PING, TEXT, deflated, frame, head
 
 from csms.dialects import DIALECTS
+
+UNASKED, ASKED = (tuple(accumulate((45, 20, 4, 22, 6, answers))) for answers in (2, 25))
+"""How often each kind comes: wrong calls, right ones, no actions, raw texts, the layer below, and answers, of which there are more where the
+server has asked."""
+WRITTEN = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +56,13 @@ class Maker:
         self._texts = Texts(dice, self._some)
         self._number = 0
         self._handled = sorted(DIALECTS[protocol].requests)
+        self._makers = (
+            self._wrong_call, self.right_call, self._wrong_action, self._raw, self._websocket, self._answer,
+        )  # fmt: skip
 
     def attempt(self) -> Attempt:
         """The next one."""
-        kinds: list[tuple[int, Callable[[], Attempt]]] = [
-            (45, self._wrong_call),
-            (20, self.right_call),
-            (4, self._wrong_action),
-        ]
-        kinds += [(25 if self.calls else 2, self._answer), (22, self._raw), (6, self._websocket)]
-        weights, makers = zip(*kinds, strict=True)
-        return self._dice.choices(makers, weights)[0]()
+        return self._dice.choices(self._makers, cum_weights=ASKED if self.calls else UNASKED)[0]()
 
     def right_call(self, action: str = "") -> Attempt:
         """A call that fits its schema."""
@@ -248,4 +250,4 @@ def bomb() -> bytes:
 
 
 def _json(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    return WRITTEN(value).encode("utf-8", "surrogatepass")

@@ -81,9 +81,7 @@ class Payloads:
         document = _document(self.protocol, action, answer)
         kinds: frozenset[str] = frozenset()
         for _ in range(1 if self._dice.random() < 0.8 else self._dice.randint(2, 5)):
-            spots = list(_spots(payload, document, document))
-            self._dice.shuffle(spots)
-            kinds |= next((found for spot in spots if (found := self._spoilt(spot))), frozenset())
+            kinds |= self._spoilt_somewhere(list(_spots(payload, document, document)))
         if not kinds or self._dice.random() < 0.05:
             payload["noSuchField"] = self._odd(document)
             kinds |= {FORMAT}
@@ -145,6 +143,15 @@ class Payloads:
         return self._dice.choice(TEXTS)[:longest]
 
     # Wrong
+
+    def _spoilt_somewhere(self, spots: list[Spot]) -> frozenset[str]:
+        """Make one mistake at one of these, if it can be made."""
+        while spots:
+            at = self._dice.randrange(len(spots))
+            spots[at], spots[-1] = spots[-1], spots[at]
+            if kinds := self._spoilt(spots.pop()):
+                return kinds
+        return frozenset()
 
     def _spoilt(self, spot: Spot) -> frozenset[str]:
         """Make one mistake here; the kinds that may be told of it, none where nothing was done."""

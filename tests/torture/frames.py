@@ -21,7 +21,11 @@ from multiprocessing.connection import Connection
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
+from autobahn.twisted import websocket as upper
+from autobahn.websocket import protocol as lower
 from torture_tool import Report, Run, main
+
+from csms.ocpp.schemas import schemas_of
 
 # ruff: noqa: I001 - the tool makes the other folders known
 from frame_house import STATIONS, STEP_S, Client, FrameHouse, Troubles
@@ -142,13 +146,13 @@ class Fuzz:
 
 def torture(this: Run, report: Report) -> None:
     """As one of the tools. In the long form houses live side by side, one for each processor."""
-    bomb()
+    troubles = prepare(this.folder)
     began, done, kinds, growth = time.monotonic(), 0, Counter[str](), 0
     houses = [
         (this.seed + number, min(HOUSE, this.size - start)) for number, start in enumerate(range(0, this.size, HOUSE))
     ]
     with ThreadPool(os.cpu_count() if this.long else 1) as pool:
-        lives = pool.imap_unordered(lambda house: _in_a_process(this.folder, *house), houses)
+        lives = pool.imap_unordered(lambda house: _in_a_process(this.folder, troubles, *house), houses)
         for number, life in enumerate(lives, 1):
             report.faults += life.faults
             done += life.frames
@@ -164,6 +168,34 @@ def torture(this: Run, report: Report) -> None:
     report.figures["most growth"] = f"{growth} MiB"
 
 
+def decorate_nothing() -> None:
+    """Autobahn makes texts in colour for its debug log, which nobody reads here."""
+    upper.hltype = upper.hlval = lower.hltype = lower.hlval = lower.pformat = type
+
+
+def compile_all(protocol: str) -> None:
+    """Every schema of a version; else each house compiles what it meets."""
+    schemas = schemas_of(protocol)
+    for action in schemas.actions:
+        schemas.problems(action, {})
+        if action not in schemas.unconfirmed:
+            schemas.problems(action, {}, answer=True)
+
+
+def prepare(folder: Path) -> Troubles:
+    """Do what every house would have to do anew, for their processes inherit it; gives what hears the log in all of them."""
+    bomb()
+    decorate_nothing()
+    for protocol in (V16, V201):
+        compile_all(protocol)
+    troubles = Troubles()
+    with tempfile.TemporaryDirectory(dir=folder) as home:
+        Fuzz(Path(home), 0, Report(), troubles).close()
+    gc.collect()
+    gc.freeze()
+    return troubles
+
+
 @dataclass(slots=True)
 class Life:
     """What became of one house."""
@@ -174,11 +206,11 @@ class Life:
     growth_mib: int = 0
 
 
-def _in_a_process(folder: Path, seed: int, size: int) -> Life:
+def _in_a_process(folder: Path, troubles: Troubles, seed: int, size: int) -> Life:
     """Each house has a process of its own: one that dies or hangs is a fault as any other, and none inherits memory."""
     with FORKING:
         ours, theirs = FORK.Pipe(duplex=False)
-        process = FORK.Process(target=_live, args=(theirs, folder, seed, size))
+        process = FORK.Process(target=_live, args=(theirs, folder, troubles, seed, size))
         process.start()
         theirs.close()
     try:
@@ -191,8 +223,8 @@ def _in_a_process(folder: Path, seed: int, size: int) -> Life:
         process.join()
 
 
-def _live(told: Connection, folder: Path, seed: int, size: int) -> None:
-    report, troubles = Report(), Troubles()
+def _live(told: Connection, folder: Path, troubles: Troubles, seed: int, size: int) -> None:
+    report = Report()
     with tempfile.TemporaryDirectory(dir=folder) as home:
         fuzz = Fuzz(Path(home), seed, report, troubles)
         fuzz.run(size // 2)
