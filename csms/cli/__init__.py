@@ -84,7 +84,10 @@ def run(file: Path | None, rules: str) -> None:
 @click.option("--tag", default="DEMO", show_default=True, help="the token to charge with")
 @click.option("--energy-wh", default=5000, show_default=True)
 def sim(url: str, station: str, protocol: str, password: str | None, tag: str, energy_wh: int) -> None:
-    """Be a charging station that boots, charges and stops."""
+    """Be a charging station that boots, charges and stops.
+
+    A password that the CSMS gives it (sim-STATION.key) and where its meters stand (sim-STATION.meters) are kept here for the next run.
+    """
     from twisted.internet import task
 
     from csms.sim.command import SimOptions, simulate
@@ -95,7 +98,7 @@ def sim(url: str, station: str, protocol: str, password: str | None, tag: str, e
             station=station,
             protocol=protocol,
             password=password,
-            key_folder=Path.cwd(),
+            folder=Path.cwd(),
             tag=tag,
             energy_wh=energy_wh,
         )

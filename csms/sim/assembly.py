@@ -12,6 +12,7 @@ from csms.sim.device import DeviceModel, station_variables
 from csms.sim.evse import Evse, Meter
 from csms.sim.files import Put, nobody
 from csms.sim.options import SimOptions
+from csms.sim.registers import Registers
 from csms.sim.session import Patience, Session
 from csms.sim.station import Nature, Station
 from csms.sim.uplink import Dial, Uplink
@@ -36,11 +37,12 @@ def make_station(
     say: Callable[[str], None] = lambda words: None,
     put: Put = nobody,
 ) -> Station:
-    """A station that is switched off; ``start`` makes it connect and boot. Meters begin at a random register, as used ones do."""
+    """A station that is switched off; ``start`` makes it connect and boot. Its meters go on where those of the last run stopped."""
     nature = _nature(options)
     device = DeviceModel(station_variables(options.evses, nature.model, nature.serial, options.sample_interval_s))
+    registers = Registers(random, options.kept_in("meters"))
     evses = {
-        number: Evse(number, Meter(clock.seconds, random.randrange(10_000, 900_000)))
+        number: Evse(number, Meter(clock.seconds, registers.stands_at(number)))
         for number in range(1, options.evses + 1)
     }
 
@@ -63,6 +65,7 @@ def make_station(
     station = Station(nature, evses=evses, device=device, session=session, clock=clock, now=now, random=random, say=say)
     station.voice = Voice16(station) if options.protocol == "ocpp1.6" else Voice201(station)
     station.put = put
+    station.keep_register = registers.keep
     station.uplink = Uplink(dial, owner=station, clock=clock, random=random)
     return station
 

@@ -98,6 +98,7 @@ class Charger:
             remote_start_id=remote_start_id,
         )
         evse.charge = charge
+        station.keep_register(evse.number, charge.begun_wh + station.nature.energy_wh)
         answer = station.voice.started(evse, charge, trigger)
         answer.addCallbacks(self._answered, self._given_up, callbackArgs=(evse, charge))
         if not charge.ended:
@@ -114,6 +115,7 @@ class Charger:
         evse.meter.halt()
         charge.state, charge.ended = "EVConnected", True
         energy_wh = evse.meter.register_wh - charge.begun_wh
+        station.keep_register(evse.number, evse.meter.register_wh)
         delivery = station.voice.ended(evse, charge, trigger, reason, token)
         evse.charge, evse.finishing = None, True
         if evse.after_charge is not None:

@@ -37,7 +37,7 @@ def simulate(
 
     Cancelling the Deferred switches the station off. It fails only for a fault of the simulator, never for what the server does.
     """
-    keys = Keyring(options.station, options.password, options.key_folder)
+    keys = Keyring(options.password, options.kept_in("key"))
     put: Put = nobody
     if dial is None:
         from csms.sim.link import dialler, putter

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from urllib.parse import quote
 
 
 class Keyring:
-    """One station's password; without a folder it is forgotten at the end."""
+    """One station's password; without a file it is forgotten at the end."""
 
-    def __init__(self, station: str, password: str | None = None, folder: Path | None = None) -> None:
-        self._file = None if folder is None else folder / f"sim-{quote(station, safe='')}.key"
+    def __init__(self, password: str | None = None, file: Path | None = None) -> None:
+        self._file = file
         self.password = password if password is not None else self._kept()
 
     def _kept(self) -> str | None:

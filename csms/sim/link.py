@@ -28,7 +28,7 @@ STATUS = re.compile(r"\[(\d{3})\]|status code \"?(\d{3})")
 
 def dialler(reactor: Any, options: SimOptions, keys: Keyring | None = None) -> Dial:
     """Opens WebSockets to ``url/station`` with the subprotocol of the options, basic auth when there is a password, deflate when wanted."""
-    keys = keys or Keyring(options.station, options.password)
+    keys = keys or Keyring(options.password)
 
     def dial(ear: Ear) -> Deferred[Line]:
         opened: Deferred[Line] = Deferred()

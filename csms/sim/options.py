@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 
 PROTOCOLS = ("ocpp2.0.1", "ocpp1.6")
 
@@ -14,16 +15,16 @@ class SimOptions:
     """One simulated station and one charge on it.
 
     The charge gives ``energy_wh`` in ``samples`` times ``sample_interval_s`` seconds, or in ``minutes`` when that is set. ``speed`` is how many
-    simulated seconds one real second stands for: it only makes the power shown believable. ``forever`` stays connected after the charge;
-    a password that the CSMS gives
-    is kept in ``key_folder``; ``start="remote"`` waits for a start command from the CSMS instead of a tag held to the reader.
+    simulated seconds one real second stands for: it only makes the power shown believable. ``forever`` stays connected after the charge; a password
+    that the CSMS gives, and where the meters stand, is kept in ``folder`` for the next run; ``start="remote"`` waits for a start command from the
+    CSMS instead of a tag held to the reader.
     """
 
     url: str = "ws://127.0.0.1:9000/ocpp"
     station: str = "SIM1"
     protocol: str = "ocpp2.0.1"
     password: str | None = None
-    key_folder: Path | None = None
+    folder: Path | None = None
     tag: str = "DEMO"
     token_type: str = "ISO14443"
     energy_wh: int = 5000
@@ -55,6 +56,10 @@ class SimOptions:
         ):
             if wrong:
                 raise ValueError(why)
+
+    def kept_in(self, ending: str) -> Path | None:
+        """The file in which the station keeps something for its next run, or None when it forgets."""
+        return None if self.folder is None else self.folder / f"sim-{quote(self.station, safe='')}.{ending}"
 
     @property
     def charge_s(self) -> float:

@@ -76,6 +76,7 @@ class Station:
         self.files = Files(self)
         self.put: Put = nobody
         self.booting = Booting(self)
+        self.keep_register: Callable[[int, int], None] = lambda evse, register_wh: None
         self.new_password: Callable[[str], str] = lambda password: "kept until the end"
         self.patient: Callable[[CannotConnect], bool] = lambda trouble: True
         self._ready: list[Deferred[None]] = []

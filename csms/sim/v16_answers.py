@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from csms.ocpp.errors import ErrorCode, OcppError
-from csms.ocpp.rpc import Call
+from csms.sim.answering import AnswerTable, Row
 from csms.sim.device import CONFIGURATION_16, Variable
 from csms.sim.evse import Evse, Token
 from csms.sim.session import Answer, Lane, Payload
 from csms.sim.station import Station
 
-KNOWN_ELSEWHERE = frozenset(
+NOT_DONE = frozenset(
     [
         "CancelReservation",
         "CertificateSigned",
@@ -40,7 +39,7 @@ class Answers:
     def __init__(self, station: Station) -> None:
         self._station = station
         self._own = {"NumberOfConnectors": str(len(station.evses)), "SupportedFeatureProfiles": PROFILES}
-        self._table: dict[str, Callable[[Payload], Answer]] = {
+        rows: dict[str, Row] = {
             "ChangeAvailability": self._change_availability,
             "ChangeConfiguration": self._change_configuration,
             "ClearCache": lambda asked: Answer({"status": "Accepted"}),
@@ -57,15 +56,7 @@ class Answers:
             "UnlockConnector": self._unlock,
             "UpdateFirmware": self._update_firmware,
         }
-
-    def answer(self, call: Call) -> Answer:
-        """The answer; raises OcppError NotSupported or NotImplemented."""
-        answer = self._table.get(call.action)
-        if answer is not None:
-            return answer(call.payload)
-        if call.action in KNOWN_ELSEWHERE:
-            raise OcppError(ErrorCode.NOT_SUPPORTED, f"the simulated station does not do {call.action}")
-        raise OcppError(ErrorCode.NOT_IMPLEMENTED, f"{call.action} is not known here")
+        self.answer = AnswerTable(rows, NOT_DONE).answer
 
     def _reset(self, asked: Payload) -> Answer:
         if not self._station.ready:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from csms.ocpp.errors import ErrorCode, OcppError
-from csms.ocpp.rpc import Call
 from csms.ocpp.times import print_time
+from csms.sim.answering import AnswerTable, Row
 from csms.sim.device import Variable
 from csms.sim.evse import Evse, Token
 from csms.sim.session import Answer, Lane, Payload
@@ -15,7 +14,7 @@ from csms.sim.station import Station
 
 ITEMS_PER_REPORT = 10
 
-KNOWN_ELSEWHERE = frozenset(
+NOT_DONE = frozenset(
     [
         "CancelReservation",
         "CertificateSigned",
@@ -51,7 +50,7 @@ class Answers:
 
     def __init__(self, station: Station) -> None:
         self._station = station
-        self._table: dict[str, Callable[[Payload], Answer]] = {
+        rows: dict[str, Row] = {
             "ChangeAvailability": self._change_availability,
             "ClearCache": lambda asked: Answer({"status": "Accepted"}),
             "CostUpdated": self._cost,
@@ -69,15 +68,7 @@ class Answers:
             "UnlockConnector": self._unlock,
             "UpdateFirmware": self._update_firmware,
         }
-
-    def answer(self, call: Call) -> Answer:
-        """The answer; raises OcppError NotSupported or NotImplemented."""
-        answer = self._table.get(call.action)
-        if answer is not None:
-            return answer(call.payload)
-        if call.action in KNOWN_ELSEWHERE:
-            raise OcppError(ErrorCode.NOT_SUPPORTED, f"the simulated station does not do {call.action}")
-        raise OcppError(ErrorCode.NOT_IMPLEMENTED, f"{call.action} is not known here")
+        self.answer = AnswerTable(rows, NOT_DONE).answer
 
     def _cost(self, asked: Payload) -> Answer:
         self._station.say(f"the display shows a cost of {asked['totalCost']} so far")

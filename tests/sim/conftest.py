@@ -170,8 +170,9 @@ class World:
         """A story that has begun; the list gets its result."""
         results: list[SimResult] = []
         csms = self.csms
+        random = Random(1 + len(self.stories))
         done = simulate(
-            csms.clock, self.options(**more), say=csms.lines.append, dial=csms.dial, now=csms.now, random=Random(1)
+            csms.clock, self.options(**more), say=csms.lines.append, dial=csms.dial, now=csms.now, random=random
         )
         done.addCallback(results.append)
         self.stories.append(done)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet.defer import CancelledError
 
 from csms.sim.command import SimOptions
 from csms.sim.uplink import CannotConnect
@@ -208,3 +211,37 @@ def test_nothing_is_left_running_after_the_story(world: Any) -> None:
 def test_options_that_describe_no_charge_are_refused_in_words(wrong: dict[str, Any], why: str) -> None:
     with pytest.raises(ValueError, match=why):
         SimOptions(**wrong)
+
+
+def test_the_meter_of_the_next_run_goes_on_where_it_stopped(new: Any, tmp_path: Path) -> None:
+    for _ in range(3):
+        new.story(energy_wh=5000, folder=tmp_path)
+        new.csms.run(20)
+    registers = [one["meterValue"][0]["sampledValue"][0]["value"] for one in new.csms.events() if "meterValue" in one]
+    assert registers == sorted(registers)
+    assert registers[-1] - registers[0] == 15_000
+
+
+def test_the_meter_goes_on_upwards_after_a_charge_that_nobody_ended(new: Any, tmp_path: Path) -> None:
+    new.story(energy_wh=5000, folder=tmp_path)
+    new.csms.run(6)
+    new.stories[0].addErrback(lambda failure: failure.trap(CancelledError))
+    new.stories[0].cancel()
+    new.csms.run(10)
+    told = len(new.csms.events())
+    new.story(energy_wh=5000, folder=tmp_path)
+    new.csms.run(20)
+    registers = [one["meterValue"][0]["sampledValue"][0]["value"] for one in new.csms.events() if "meterValue" in one]
+    assert [one["eventType"] for one in new.csms.events()][told] == "Started"
+    assert registers == sorted(registers)
+
+
+@pytest.mark.parametrize("spoilt", ["", "{", "[1]", '{"1": "much"}', '{"1": -5}', "\udcff"])
+def test_a_spoilt_file_of_meters_begins_anew(new: Any, tmp_path: Path, spoilt: str) -> None:
+    (tmp_path / "sim-SIM1.meters").write_bytes(spoilt.encode("utf-8", "surrogateescape"))
+    done = new.story(energy_wh=5000, folder=tmp_path)
+    new.csms.run(20)
+    assert done[0].energy_wh == 5000
+    assert json.loads((tmp_path / "sim-SIM1.meters").read_text()) == {
+        "1": new.csms.events()[-1]["meterValue"][0]["sampledValue"][0]["value"]
+    }
