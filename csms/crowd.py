@@ -47,7 +47,7 @@ class Newcomer(Protocol):
 class Crowd:
     """Who has a handshake under way, and who waits for one: first come, first served, and addresses take turns."""
 
-    log = Logger(namespace="csms.connection")
+    log = Logger()
 
     def __init__(self, places: Places, clock: IReactorTime) -> None:
         self._places = places

@@ -24,6 +24,7 @@ class GuestChannel(HTTPChannel):
 
     _deadline: IDelayedCall | None = None
     _counted = False
+    _waited = False
     address = ""
 
     def connectionMade(self) -> None:
@@ -33,11 +34,15 @@ class GuestChannel(HTTPChannel):
         self._counted = self.site.crowd.came(self)  # type: ignore[attr-defined]
 
     def begin(self) -> None:
-        """There is a place."""
+        """There is a place: the headers may come."""
+        if self._waited:
+            transport: Any = self.transport
+            transport.resumeProducing()
         self.within(HEAD_S, self.cut_off)
 
     def wait(self) -> None:
         """There is none now: nothing is read before there is."""
+        self._waited = True
         transport: Any = self.transport
         transport.pauseProducing()
 

@@ -20,7 +20,12 @@ KINDS = ("call", "result", "error", "other")
 @click.option("--direction", type=click.Choice(["in", "out"]), help="from stations, or to them")
 @click.option("--action", default="", help="calls of this action; with --kind the answers to such calls")
 @click.option("--kind", type=click.Choice(KINDS))
-@click.option("--error", "error_code", default="", help="errors with this code, such as FormationViolation")
+@click.option(
+    "--error",
+    "error_code",
+    default="",
+    help="errors with this code, in the spelling of the station's version: FormatViolation, in 1.6 FormationViolation",
+)
 @click.option("--message-id", default="", help="the call with this id, and its answer")
 @click.option("--tx", "transaction", type=int, help="what names this transaction")
 @click.option("--text", default="", help="with this text anywhere, capital and small letters as they are")

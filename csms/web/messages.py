@@ -128,7 +128,11 @@ ROUTES = (
             Param("kind", MessageKind, "only calls, only their results, only errors, or only what is no OCPP message"),
             Param("action", str, "only calls of this action; with `kind` the answers to such calls"),
             Param("message_id", str, "only the call with this id, and its answer"),
-            Param("error_code", str, "only errors with this code, such as `FormationViolation`"),
+            Param(
+                "error_code",
+                str,
+                "only errors with this code, as the version spells it: `FormatViolation`, in 1.6 `FormationViolation`",
+            ),
             Param("transaction", int, "only frames that name this transaction (the CSMS's own number)"),
             Param("text", str, "only frames with this text anywhere in them, capital and small letters as they are"),
             Param("since", datetime, "only frames of this time or later"),

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address
 from twisted.internet.testing import StringTransportWithDisconnection
 
+from csms.crowd import Crowd, Places
 from csms.model.commands import CommandState
 from csms.web import api_site
 from csms.web.reading import MAX_BODY, wait_of
+from csms.web.server import ApiSite
 from csms.web.wire import CUT
 
 BODY_PLACES = [
@@ -347,17 +349,30 @@ def test_threat_slowloris_the_next_request_has_a_minute_too(house: FakeHouse) ->
     assert not drips(house, exchange, b"X: y\r\n", 1)
 
 
+def guest(site: ApiSite, host: str) -> StringTransportWithDisconnection:
+    """A connection to the API from that address."""
+    transport = StringTransportWithDisconnection(peerAddress=IPv4Address("TCP", host, 1))  # type: ignore[no-untyped-call]
+    transport.protocol = site.buildProtocol(None)  # type: ignore[no-untyped-call]
+    transport.protocol.makeConnection(transport)
+    return transport
+
+
 def test_connections_to_the_api_are_limited_by_address_and_in_all(house: FakeHouse) -> None:
     site = api_site(house.rooms, most=3, most_of_address=2)
-
-    def guest(host: str) -> StringTransportWithDisconnection:
-        transport = StringTransportWithDisconnection(peerAddress=IPv4Address("TCP", host, 1))  # type: ignore[no-untyped-call]
-        transport.protocol = site.buildProtocol(None)  # type: ignore[no-untyped-call]
-        transport.protocol.makeConnection(transport)
-        return transport
-
-    first = [guest("192.0.2.1") for _ in range(3)]
-    others = [guest("192.0.2.2"), guest("192.0.2.3")]
+    first = [guest(site, "192.0.2.1") for _ in range(3)]
+    others = [guest(site, "192.0.2.2"), guest(site, "192.0.2.3")]
     assert [one.connected for one in [*first, *others]] == [True, True, False, True, False]
     first[0].loseConnection()  # type: ignore[no-untyped-call]
-    assert guest("192.0.2.1").connected
+    assert guest(site, "192.0.2.1").connected
+
+
+def test_a_connection_that_has_to_wait_is_read_once_there_is_a_place(house: FakeHouse) -> None:
+    site = api_site(house.rooms)
+    site.crowd = Crowd(Places(1, 1, waiting=1), house.clock)
+    first, second = guest(site, "192.0.2.1"), guest(site, "192.0.2.1")
+    assert second.producerState == "paused"
+    house.clock.advance(9)
+    first.loseConnection()  # type: ignore[no-untyped-call]
+    assert second.producerState == "producing"
+    second.protocol.dataReceived(b"GET /healthz HTTP/1.1\r\nHost: csms.example\r\n\r\n")
+    assert b"200 OK" in second.value()
