@@ -103,8 +103,11 @@ def _cell(value: object) -> object:
     return value
 
 
-def receipt(bill: Bill, corrects: str, seller: Sequence[str], timezone: str) -> bytes:
-    """A page without scripts; times are those of the site's clock. ``corrects`` is the number of the bill that this one takes back or replaces."""
+def receipt(bill: Bill, *, corrects: str, stopped: str, seller: Sequence[str], timezone: str) -> bytes:
+    """A page without scripts; times are those of the site's clock.
+
+    ``corrects`` is the number of the bill that this one takes back or replaces, ``stopped`` the station's reason to end the charge.
+    """
     zone = ZoneInfo(timezone)
 
     def local(at: Any) -> str:
@@ -119,6 +122,7 @@ def receipt(bill: Bill, corrects: str, seller: Sequence[str], timezone: str) -> 
         title="Credit note" if bill.kind is BillKind.CREDIT else "Bill",
         warning=TITLES.get(bill.status, ""),
         corrects=corrects,
+        stopped=stopped,
         seller=seller,
         local=local,
         net=sum((line.amount for line in bill.price.lines), Decimal(0)),

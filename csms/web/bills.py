@@ -101,8 +101,14 @@ async def get_receipt(rooms: Rooms, asked: Asked) -> Answered:
     """One bill to print."""
     bill = await known_bill(rooms, asked)
     corrected = await rooms.store.bills.by_id(bill.corrects) if bill.corrects else None
-    clock = _clock(rooms, bill.station)
-    body = receipt(bill, corrected.number if corrected else "", rooms.site.bills.seller, clock)
+    charge = await rooms.store.transactions.get(bill.transaction)
+    body = receipt(
+        bill,
+        corrects=corrected.number if corrected else "",
+        stopped=charge.stopped_reason if charge else "",
+        seller=rooms.site.bills.seller,
+        timezone=_clock(rooms, bill.station),
+    )
     return Answered(body, 200, {"Content-Security-Policy": RECEIPT_POLICY}, HTML)
 
 

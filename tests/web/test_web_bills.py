@@ -31,6 +31,7 @@ from csms.model.billing import (
     UnknownBill,
 )
 from csms.model.people import Role
+from csms.model.transactions import Completeness, Transaction
 
 EVIL = '<script>alert("x")</script>'
 D = Decimal
@@ -172,7 +173,17 @@ def test_a_receipt_is_a_page_without_scripts_that_its_policy_lets_look_nice(
         assert words in page
 
 
-def test_nothing_in_a_receipt_is_markup(api: Wire, bills: dict[int, Bill]) -> None:
+def test_a_receipt_says_why_the_charge_ended_where_that_is_known(
+    api: Wire, house: FakeHouse, bills: dict[int, Bill]
+) -> None:
+    assert "Reason to stop" not in api.ask("GET", "/api/v1/bills/1/receipt").raw.decode()
+    ended = Transaction(1, "CS1", "T-1", Completeness.COMPLETE, stopped_reason="EVDisconnected")
+    house.store.transactions.rows[1] = ended
+    assert "Reason to stop: EVDisconnected<br>" in api.ask("GET", "/api/v1/bills/1/receipt").raw.decode()
+
+
+def test_nothing_in_a_receipt_is_markup(api: Wire, house: FakeHouse, bills: dict[int, Bill]) -> None:
+    house.store.transactions.rows[1] = Transaction(1, EVIL, EVIL, Completeness.COMPLETE, stopped_reason=EVIL)
     line = BillLine(EVIL, D(1), EVIL, D(1), D(1))
     tax = TaxLine(EVIL, D(1), D(1), D(1))
     price = Price(EVIL, (line,), D(1), EVIL, EVIL, (tax,), taxes_included=False)
@@ -180,7 +191,7 @@ def test_nothing_in_a_receipt_is_markup(api: Wire, bills: dict[int, Bill]) -> No
     bills[1] = bill(1, EVIL, price=price, evidence=evidence, reason=EVIL, status=BillStatus.QUARANTINED)
     page = api.ask("GET", "/api/v1/bills/1/receipt").raw.decode()
     assert "<script" not in page
-    assert page.count("&lt;script&gt;") == 11
+    assert page.count("&lt;script&gt;") == 12
 
 
 def test_what_is_no_bill_says_so(api: Wire, bills: dict[int, Bill]) -> None:
