@@ -29,7 +29,10 @@ from csms.stations import Station
 from csms.store import Store
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-SETTLED_TURNS = 200
+REST_TURNS = 10
+"""Turns of the reactor in which nothing is under way: then everything has come to rest."""
+HOPE_TURNS = 200
+"""Such turns, a millisecond each, in which something that is waited for may still come from outside: a socket, another process."""
 MOST_TURNS = 10_000
 
 
@@ -59,6 +62,7 @@ class TestCsms:
         self.clock = clock
         self.events: list[object] = []
         self.reactor = reactor
+        self._threads_of_others = len(reactor.getThreadPool().working)
         house.hooks.witness = self.events.append
 
     async def station(
@@ -76,15 +80,24 @@ class TestCsms:
         self.clock.advance(seconds)
         await self.settle()
 
-    async def settle(self, until: Callable[[], object] = lambda: False) -> None:
-        """Let the database and what waits for it come to rest, or until something holds."""
-        quiet = 0
+    async def settle(self, until: Callable[[], object] | None = None) -> None:
+        """Let the database, threads, and what waits for them come to rest; with ``until``, wait until that holds, or for a while in vain."""
+        quiet, enough = 0, REST_TURNS if until is None else HOPE_TURNS
         for _ in range(MOST_TURNS):
-            if until() or quiet == SETTLED_TURNS:
+            if quiet == enough or (until is not None and until()):
                 return
-            quiet = 0 if self.house.store.busy else quiet + 1
+            quiet = 0 if self._under_way() else quiet + 1
             self.clock.advance(0)
-            await task.deferLater(self.reactor, 0.001)
+            await task.deferLater(self.reactor, 0.001 if quiet == 0 or until is not None else 0)
+
+    def _under_way(self) -> bool:
+        """Whether the database, a thread or the reactor's next turn has something to do."""
+        now = self.reactor.seconds()
+        return (
+            self.house.store.busy
+            or len(self.reactor.getThreadPool().working) > self._threads_of_others
+            or any(call.getTime() <= now for call in self.reactor.getDelayedCalls())
+        )
 
     def told(self, kind: type) -> list[Any]:
         """The events of one kind so far."""
