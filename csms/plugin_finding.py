@@ -23,26 +23,27 @@ def installed() -> Mapping[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=GROUP)}
 
 
-def wanted_plugins(site: Site) -> list[str]:
-    """The enabled plugins in order, behind them those of single sites, then those whose kinds of channel are used."""
+def wanted_plugins(site: Site, known: Mapping[str, EntryPoint]) -> list[str]:
+    """The enabled plugins in order, behind them those of single sites, then those of the installed whose kinds of channel are used."""
     tables = [site.notify_tables, *(one.notify_tables for one in site.site_files)]
     kinds = {str(table.get("kind")) for channels in tables for table in channels.values()}
-    known = installed() if kinds else {}
     more = [f"{CHANNEL_PLUGIN}{kind}" for kind in sorted(kinds) if f"{CHANNEL_PLUGIN}{kind}" in known]
     local = [name for one in site.site_files for name in one.enabled or ()]
     return list(dict.fromkeys([*site.plugins.enabled, *local, *more]))
 
 
-def find(name: str, site: Site, reader: SettingsReader, before: Iterable[Loaded] = ()) -> Found | None:
-    """The class behind a name of the site file; a mistake is noted with the reader, and None given."""
+def find(
+    name: str, known: Mapping[str, EntryPoint], site: Site, reader: SettingsReader, before: Iterable[Loaded] = ()
+) -> Found | None:
+    """The class behind a name of the site file, of an installed plugin or of a file; a mistake is noted with the reader, and None given."""
     where = ("plugins", "enabled")
     try:
         if name.endswith(".py"):
             return _from_file(name, site.folder, before)
-        point = installed().get(name)
+        point = known.get(name)
         if point is None:
-            close = get_close_matches(name, installed(), 1)
-            cure = f"did you mean {close[0]}?" if close else f"installed are: {', '.join(sorted(installed()))}"
+            close = get_close_matches(name, known, 1)
+            cure = f"did you mean {close[0]}?" if close else f"installed are: {', '.join(sorted(known))}"
             reader.mistake(where, f"no plugin is called {name}", cure)
             return None
         version = point.dist.version if point.dist else ""

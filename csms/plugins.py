@@ -108,10 +108,12 @@ class PluginHost:
         await self._each("stop", leaving[::-1])
 
     def _build(self, site: Site, reader: SettingsReader, facade: Facade) -> SetBuilder:
-        known = [name.removeprefix(CHANNEL_PLUGIN) for name in installed() if name.startswith(CHANNEL_PLUGIN)]
+        known = installed()
+        kinds = [name.removeprefix(CHANNEL_PLUGIN) for name in known if name.startswith(CHANNEL_PLUGIN)]
         reader.problems += site.problems
-        builder = SetBuilder(site, reader, facade, self._clock, self._set, self._own_kinds, self._own_channels, known)
-        wanted = [found for name in wanted_plugins(site) if (found := find(name, site, reader, self.loaded))]
+        builder = SetBuilder(site, reader, facade, self._clock, self._set, self._own_kinds, self._own_channels, kinds)
+        names = wanted_plugins(site, known)
+        wanted = [found for name in names if (found := find(name, known, site, reader, self.loaded))]
         self._look_for_slips(site, [found.name for found in wanted], reader)
         for found in wanted:
             self._add(builder, site, found, reader)

@@ -10,12 +10,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
 
 from server_process import PLUGINS, ServerProcess
 
 IMPORTED = (
-    "__main__",
     "csms.tap",
     "csms.plugin_finding",
     "csms.station_reactor",
@@ -24,9 +24,25 @@ IMPORTED = (
     "twisted.application.app",
     "twisted.internet.epollreactor",
     *(f"csms_plugins.{name}" for name in PLUGINS),
+    *("encodings.utf_8_sig", "twisted.cred.strcred", "twisted.trial.itrial", "twisted.words.iwords"),
+    *("forked_server", "kill_stations", "kill_verdict"),
+    "frozen",
 )
+"""What the server needs; what the tools have, for a child imports the program that started it; and last what keeps all of it."""
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(list(IMPORTED))
+
+
+def open_forge() -> None:
+    """Start the process that forks, once. It has no other way to know where the modules of the tools are."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)
+    try:
+        forkserver.ensure_running()
+    finally:
+        os.environ.pop("PYTHONPATH")
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
 
 
 def serve(folder: str, words: Sequence[str], log: str) -> None:
@@ -82,6 +98,7 @@ class ForkedServer(ServerProcess):
 
     def start(self) -> None:
         """Start the process and return at once."""
+        open_forge()
         child = FORKS.Process(target=self.BECOME, args=(str(self.folder), self._starter, str(self.log_file)))
         child.start()
         self._process = Forked(child)  # type: ignore[assignment]

@@ -8,17 +8,12 @@ A house is built for every 5,000 frames; the command that repeats the one in whi
 from __future__ import annotations
 
 import gc
-import multiprocessing
-import os
 import random
 import resource
 import tempfile
-import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 from autobahn.twisted import websocket as upper
@@ -32,6 +27,7 @@ from frame_house import STATIONS, STEP_S, Client, FrameHouse, Troubles
 from frame_makers import Attempt, bomb
 from frame_payloads import V16, V201
 from frame_wire import Broken
+from side_by_side import processors, side_by_side
 
 HOUSE = 5_000
 """Frames in the life of one house."""
@@ -41,10 +37,8 @@ PATIENCE_S = 900.0
 """So long a command may stay open: retries, waits and all."""
 MOST_GROWTH_MIB = 48
 """Of a house in the second half of its life."""
-LONGEST_LIFE_S = 600
-FORK = multiprocessing.get_context("fork")
-FORKING = threading.Lock()
-"""No house inherits the pipe of another."""
+LONGEST_S = 600
+"""So long a house may live."""
 ODD_ID = "Säule 7 <b>"
 
 
@@ -151,18 +145,19 @@ def torture(this: Run, report: Report) -> None:
     houses = [
         (this.seed + number, min(HOUSE, this.size - start)) for number, start in enumerate(range(0, this.size, HOUSE))
     ]
-    with ThreadPool(os.cpu_count() if this.long else 1) as pool:
-        lives = pool.imap_unordered(lambda house: _in_a_process(this.folder, troubles, *house), houses)
-        for number, life in enumerate(lives, 1):
-            report.faults += life.faults
-            done += life.frames
-            kinds += life.kinds
-            growth = max(growth, life.growth_mib)
-            if number % 10 == 0:
-                this.say(f"{done:,} frames, {len(report.faults)} faults")
-            if len(report.faults) >= MOST_FAULTS:
-                pool.terminate()
-                break
+    width = processors() if this.long else 1
+    lives = side_by_side(lambda house: _live(this.folder, troubles, *house), houses, width=width, longest_s=LONGEST_S)
+    for number, ((seed, size), life) in enumerate(lives, 1):
+        if isinstance(life, str):
+            life = Life(size, faults=[f"house {seed} {life}"])
+        report.faults += life.faults
+        done += life.frames
+        kinds += life.kinds
+        growth = max(growth, life.growth_mib)
+        if number % 10 == 0:
+            this.say(f"{done:,} frames, {len(report.faults)} faults")
+        if len(report.faults) >= MOST_FAULTS:
+            break
     report.figures["frames"] = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
     report.figures["a second"] = round(done / (time.monotonic() - began))
     report.figures["most growth"] = f"{growth} MiB"
@@ -206,24 +201,7 @@ class Life:
     growth_mib: int = 0
 
 
-def _in_a_process(folder: Path, troubles: Troubles, seed: int, size: int) -> Life:
-    """Each house has a process of its own: one that dies or hangs is a fault as any other, and none inherits memory."""
-    with FORKING:
-        ours, theirs = FORK.Pipe(duplex=False)
-        process = FORK.Process(target=_live, args=(theirs, folder, troubles, seed, size))
-        process.start()
-        theirs.close()
-    try:
-        return ours.recv() if ours.poll(LONGEST_LIFE_S) else Life(size, faults=[f"house {seed} hangs"])
-    except EOFError:
-        process.join()
-        return Life(size, faults=[f"house {seed} died: exit code {process.exitcode}"])
-    finally:
-        process.kill()
-        process.join()
-
-
-def _live(told: Connection, folder: Path, troubles: Troubles, seed: int, size: int) -> None:
+def _live(folder: Path, troubles: Troubles, seed: int, size: int) -> Life:
     report = Report()
     with tempfile.TemporaryDirectory(dir=folder) as home:
         fuzz = Fuzz(Path(home), seed, report, troubles)
@@ -233,7 +211,7 @@ def _live(told: Connection, folder: Path, troubles: Troubles, seed: int, size: i
         growth = _resident_mib() - before
         fuzz.close()
     report.expect(growth <= MOST_GROWTH_MIB, f"house {seed} grew by {growth} MiB in its second half")
-    told.send(Life(fuzz.frames, fuzz.kinds, report.faults, growth))
+    return Life(fuzz.frames, fuzz.kinds, report.faults, growth)
 
 
 def _resident_mib() -> int:

@@ -16,7 +16,7 @@ from kill_stations import Charge, KillStation
 PER_KWH, PER_START = Decimal("0.45"), Decimal("1.00")
 BILL_S = 30.0
 NEWEST = 100
-"""So many of a station's newest transactions are looked through after each restart: far more than fit between two kills."""
+"""So many of a station's newest transactions are looked through for one that should be there: far more than fit between two looks."""
 
 
 @dataclass(slots=True)
@@ -69,7 +69,7 @@ class Judge:
         waiting = [charge for charge in station.charges if charge.begun and not charge.settled]
         if not waiting:
             return
-        numbers = _numbers(self._api.transactions(station.name, limit=NEWEST))
+        numbers = self._newest(station, waiting)
         for charge in waiting:
             ids = numbers.get(charge.wire_id, [])
             if not ids:
@@ -77,6 +77,13 @@ class Judge:
             for id in ids:
                 self._events(charge, self._api.expect(200, "GET", f"/api/v1/transactions/{id}"))
             charge.settled = charge.ended
+
+    def _newest(self, station: KillStation, wanted: list[Charge]) -> dict[str, list[Any]]:
+        """The station's newest transactions; no more than needed, for telling them takes the server long."""
+        few = _numbers(self._api.transactions(station.name, limit=len(wanted) + 2))
+        if all(charge.wire_id in few for charge in wanted):
+            return few
+        return _numbers(self._api.transactions(station.name, limit=NEWEST))
 
     def finish(self, station: KillStation) -> None:
         """At the very end: every transaction is there once, whole, with one right bill."""

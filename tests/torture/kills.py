@@ -3,7 +3,8 @@
     python tests/torture/kills.py --size 200 --seed 7
 
 Needs an environment in which the server is installed (the present one, or the folder in CSMS_BIN). In the present one each start is a fork of
-a process that has imported the server (``forked_server.py``), which takes a quarter of the time; with CSMS_BIN it is a new ``twistd``.
+a process that has imported the server (``forked_server.py``), which takes a tenth of the time; with CSMS_BIN it is a new ``twistd``. In the long
+form independent servers run side by side, one for each processor. SIGTERM ends a run early, with the reckoning of what was done by then.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,16 +27,21 @@ from kill_books import with_backend
 from kill_stations import KillStation, KillStation16, KillStation201
 from kill_verdict import Judge, Verdict
 from server_process import CLEAN_ENDS, ServerProcess
+from side_by_side import FORK, processors, side_by_side
 
 STATIONS = 20
 EARLIEST_S, LATEST_S = 0.05, 0.4
 """The kill comes between so many seconds after the load starts."""
 EARLY_KILLS = 0.1
 """So often the server is killed once more while it starts, before it is ready."""
-SLOWEST_START_S = 1.2
+STARTING = 1.2
+"""That kill comes before so many times what the last start took."""
 LOOK_EVERY = 5
 """What was answered and is lost stays lost: no station says it again."""
 FINISH_S = 60.0
+LONGEST_S = 86_400
+ENOUGH = FORK.Event()
+"""Set when no further kill is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +85,8 @@ class Harness:
         self._random = random.Random(seed)
         self._stations = [self._station(number) for number in range(STATIONS)]
         self._judge = Judge(Api(server))
-        self._slowest = 0.0
+        self._slowest = self._last_start = 0.0
+        self._kills = 0
 
     def _station(self, number: int) -> KillStation:
         kind = KillStation16 if number % 2 else KillStation201
@@ -90,7 +98,10 @@ class Harness:
         self._start()
         Api(self._server).put_token("KILL", "Accepted")
         for cycle in range(1, self._cycles + 1):
+            if ENOUGH.is_set():
+                break
             await self._load_and_kill()
+            self._kills = cycle
             if self._random.random() < EARLY_KILLS:
                 self._kill_while_starting()
             self._start()
@@ -107,11 +118,12 @@ class Harness:
 
     def _start(self) -> None:
         self._server.start()
-        self._slowest = max(self._slowest, self._server.wait_ready())
+        self._last_start = self._server.wait_ready()
+        self._slowest = max(self._slowest, self._last_start)
 
     def _kill_while_starting(self) -> None:
         self._server.start()
-        time.sleep(self._random.uniform(0.0, SLOWEST_START_S))
+        time.sleep(self._random.uniform(0.0, STARTING * self._last_start))
         self._server.kill()
 
     async def _load_and_kill(self) -> None:
@@ -132,7 +144,7 @@ class Harness:
 
     def _outcome(self, exit_code: int, seconds: float) -> Outcome:
         return Outcome(
-            cycles=self._cycles,
+            cycles=self._kills,
             seed=self._seed,
             answers=self._answers(),
             repeats=sum(station.repeats for station in self._stations),
@@ -158,10 +170,28 @@ def run(folder: Path, *, cycles: int, seed: int, say: Callable[[str], None] = pr
 
 def torture(this: Run, report: Report) -> None:
     """As one of the tools."""
-    outcome = run(this.folder, cycles=this.size, seed=this.seed, say=this.say, forked="CSMS_BIN" not in os.environ)
-    report.faults += [*outcome.verdict.faults, *outcome.errors]
-    report.expect(outcome.clean, str(outcome))
-    report.figures["outcome"] = outcome
+    signal.signal(signal.SIGTERM, lambda *_: ENOUGH.set())
+    width = processors() if this.long else 1
+    runs = [(this.seed + number, this.size // width + (number < this.size % width)) for number in range(width)]
+    outcomes = []
+    for (seed, cycles), outcome in side_by_side(lambda one: _one(this, *one), runs, width=width, longest_s=LONGEST_S):
+        again = f"\n  python tests/torture/kills.py --seed {seed} --size {cycles}"
+        if isinstance(outcome, str):
+            report.fault(f"the run {outcome}{again}")
+            continue
+        report.faults += [f"{fault}{again}" for fault in (*outcome.verdict.faults, *outcome.errors)]
+        report.expect(outcome.clean, f"{outcome}{again}")
+        outcomes.append(outcome)
+        this.say(str(outcome))
+    for figure in ("cycles", "answers", "repeats", "transactions"):
+        report.figures[figure] = sum(getattr(outcome, figure) for outcome in outcomes)
+
+
+def _one(this: Run, seed: int, cycles: int) -> Outcome:
+    folder = this.folder / f"seed-{seed}"
+    folder.mkdir()
+    say = (lambda text: this.say(f"seed {seed}: {text}")) if this.long else this.say
+    return run(folder, cycles=cycles, seed=seed, say=say, forked="CSMS_BIN" not in os.environ)
 
 
 if __name__ == "__main__":
