@@ -72,6 +72,12 @@ def refused(protocol: str, id: str, kinds: Iterable[str]) -> Expected:
     return Expected((Answer(id, frozenset(SPELT[protocol][kind] for kind in kinds)),))
 
 
+def crowded(raw: bytes) -> bool:
+    """Whether there is hardly anything but brackets in a text, which is refused unread."""
+    brackets = raw.count(b"{") + raw.count(b"[")
+    return brackets > CROWD and brackets * BYTES_A_BRACKET > len(raw)
+
+
 def judged(raw: bytes, protocol: str) -> Expected:
     """What follows from any text frame."""
     if len(raw) > LONGEST:
@@ -105,8 +111,7 @@ def _of_message(message: list[Any], protocol: str) -> Expected:
 
 def _strict(text: str) -> Any:
     """The value; ValueError for what the strict reading of JSON refuses."""
-    brackets = text.count("{") + text.count("[")
-    if brackets > CROWD and brackets * BYTES_A_BRACKET > len(text.encode()):
+    if crowded(text.encode()):
         raise ValueError("crowded")
     value = json.loads(text, parse_constant=_no_number, parse_float=_finite, parse_int=_whole)
     level = [value]

@@ -17,8 +17,10 @@ from frame_judge import (
     Answer,
     Expected,
     closed,
+    crowded,
     judged,
     refused,
+    unreadable,
 )
 from frame_payloads import Payloads
 from frame_texts import Texts
@@ -239,7 +241,10 @@ class Maker:
         return self._dice.choice(ways)
 
     def _text(self, kind: str, raw: bytes, expected: Expected) -> Attempt:
-        expected = closed(1009) if len(raw) > LONGEST else expected
+        if crowded(raw):
+            expected = unreadable(self.protocol)
+        if len(raw) > LONGEST:
+            expected = closed(1009)
         return Attempt(kind, (frame(TEXT, raw),), expected, raw.decode("utf-8", "backslashreplace"))
 
 

@@ -150,7 +150,10 @@ def torture(this: Run, report: Report) -> None:
     for number, ((seed, size), life) in enumerate(lives, 1):
         if isinstance(life, str):
             life = Life(size, faults=[f"house {seed} {life}"])
-        report.faults += life.faults
+        for fault in life.faults:
+            report.fault(fault)
+            if this.long:
+                this.say(f"found: {fault}")
         done += life.frames
         kinds += life.kinds
         growth = max(growth, life.growth_mib)
