@@ -13,7 +13,6 @@ import base64
 import shutil
 import socket
 import ssl
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -25,8 +24,9 @@ from urllib.parse import urlsplit
 
 from driving import cores, put_load
 from report import machine, moment, versions
-from server_process import HOST, csms_bin, free_ports
+from server_process import HOST, csms_bin
 from servers import READY_S, STOP_S, Address, Setup, prepared, reference
+from tls_listener import TRUST, certificates, listen_with_tls
 
 from csms.bench.meter import cpu_seconds
 
@@ -38,14 +38,6 @@ UPGRADE = (
     "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: ocpp2.0.1\r\nAuthorization: Basic {basic}\r\n\r\n"
 )
-LISTENER = """
-[[server.listeners]]
-listen = "tcp:{port}:interface=127.0.0.1"
-profiles = [2]
-
-[tls]
-certificates = [ {{ chain = "tls/server-{kind}.pem", key = "tls/server-{kind}.key" }} ]
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +55,7 @@ def csms(kind: str, folder: Path) -> Iterator[Way]:
     server = prepared(folder, cores()[0], Setup())
     url, trust = server.stations_url, ""
     if kind != "plain":
-        _certificates(folder)
-        (port,) = free_ports(1)
-        server.site_file.write_text(server.site_file.read_text() + LISTENER.format(port=port, kind=kind))
-        url, trust = f"wss://{HOST}:{port}/ocpp", str(folder / "tls" / "stations-ca.pem")
+        url, trust = f"wss://{HOST}:{listen_with_tls(server, kind)}/ocpp", str(folder / TRUST)
     server.start()
     try:
         server.wait_ready(READY_S)
@@ -82,16 +71,11 @@ def echo(kind: str, folder: Path) -> Iterator[Way]:
         with reference("reference_echo.py")(cores()[0]) as server:
             yield Way(server.url, server.pid)
         return
-    _certificates(folder)
+    certificates(folder)
     for ending, name in (("pem", "cert.pem"), ("key", "key.pem")):
         shutil.copy(folder / "tls" / f"server-{kind}.{ending}", folder / name)
     with reference("reference_echo.py", str(folder))(cores()[0]) as server:
-        yield Way(server.url.replace("ws:", "wss:"), server.pid, str(folder / "tls" / "stations-ca.pem"))
-
-
-def _certificates(folder: Path) -> None:
-    command = [str(csms_bin() / "csms"), "ca", "init", HOST, "--folder", str(folder / "tls")]
-    subprocess.run(command, check=True, capture_output=True)
+        yield Way(server.url.replace("ws:", "wss:"), server.pid, str(folder / TRUST))
 
 
 def cost(way: Way, connections: int, *, resume: bool, version: ssl.TLSVersion) -> tuple[float, float]:

@@ -58,8 +58,6 @@ class Station:
                     self.asked.append(message[3]["requestedMessage"])
                     if self._answers:
                         await socket.send(json.dumps([3, message[1], {"status": "Accepted"}]))
-            if self._answers:
-                await asyncio.sleep(0.3)
 
 
 def begun(server: ServerProcess) -> None:
@@ -69,6 +67,13 @@ def begun(server: ServerProcess) -> None:
     server.terminate()
     server.start()
     server.wait_ready()
+
+
+def waiting(server: ServerProcess) -> None:
+    """The run is at its wait, and the disk has it: writes are made in their order."""
+    rule = "/plugins/flow_rules/rules/after-boot"
+    Api(server).until(rule, lambda told: [one["doing"] for one in told["runs"]] == ["wait wait"])
+    Api(server).put_token("LATER", "Accepted")
 
 
 def again(server: ServerProcess) -> None:
@@ -87,6 +92,7 @@ def test_a_run_that_waits_goes_on_after_a_kill(own: ServerProcess) -> None:
     station = Station(own)
     asyncio.run(station.talk(boot=True, seconds=5, until=1))
     assert station.asked == ["Heartbeat"]
+    waiting(own)
     again(own)
     asyncio.run(station.talk(boot=False, seconds=2 + QUIET_S))
     again(own)

@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from server_process import HOST, ServerProcess, csms_bin, free_ports
+from server_process import HOST, ServerProcess, free_ports
 from tls_expected import REFUSED, TLS_1_2, TLS_1_3
+from tls_listener import certificates
 
 TLS = """
 [[server.listeners]]
@@ -103,8 +104,7 @@ def scan(ciphers: str) -> bool:
     well = True
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        words = [csms_bin() / "csms", "ca", "init", HOST]
-        subprocess.run(words, cwd=folder, check=True, timeout=60, stdout=subprocess.DEVNULL)
+        certificates(folder)
         two, three = free_ports(2)
         server = ServerProcess(folder, more=TLS.format(two=two, three=three, ciphers=ciphers))
         server.start()

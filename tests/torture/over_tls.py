@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import ssl
-import subprocess
 from base64 import b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from api_client import Api
-from server_process import HOST, ServerProcess, csms_bin, free_ports
+from server_process import HOST, ServerProcess
+from tls_listener import TRUST, listen_with_tls
 
 PASSWORD = "a-password-of-24-letters"
-LISTENER = """
-[[server.listeners]]
-listen = "tcp:{port}:interface=127.0.0.1"
-profiles = [2]
-
-[tls]
-certificates = [ {{ chain = "tls/server-ecdsa.pem", key = "tls/server-ecdsa.key" }} ]
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +50,8 @@ def authorization(name: str, password: str) -> dict[str, str]:
 
 def made(folder: Path, *, tls: bool, more: str = "") -> tuple[ServerProcess, Door]:
     """A server that is not started yet; ``more`` are lines of its ``[server]``."""
-    (port,) = free_ports(1)
-    server = ServerProcess(folder, more=LISTENER.format(port=port) if tls else "")
+    server = ServerProcess(folder)
     server.site_file.write_text(server.site_file.read_text().replace("\n[api]", f"{more}\n[api]"))
     if not tls:
         return server, Door(server.port)
-    command = [str(csms_bin() / "csms"), "ca", "init", HOST, "--folder", str(folder / "tls")]
-    subprocess.run(command, check=True, capture_output=True)
-    return server, Door(port, ssl.create_default_context(cafile=folder / "tls" / "stations-ca.pem"))
+    return server, Door(listen_with_tls(server), ssl.create_default_context(cafile=folder / TRUST))
