@@ -81,6 +81,7 @@ class Station:
         tell: Callable[[object], None],
         clock: IReactorTime,
         call_timeout_s: float,
+        fast_path: bool = True,
     ) -> None:
         self.ref = ref
         self.id = ref.id
@@ -108,7 +109,7 @@ class Station:
         self._tell = tell
         self._clock = clock
         self._timeout_s = call_timeout_s
-        self._peer = Peer(dialect.protocol)
+        self._peer = Peer(dialect.protocol, dialect.quick if fast_path else None)
         self._inbox: deque[Call] = deque()
         self._answering: Call | None = None
         self._serving = False

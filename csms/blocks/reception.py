@@ -85,7 +85,8 @@ class Reception:
         row = station.dialect.requests.get(received.action)
         if row is None:
             raise OcppError(ErrorCode.NOT_SUPPORTED, f"{received.action} is not handled by this CSMS")
-        request = row.decode(received.payload)
+        call = received.call
+        request = row.decode(call.payload) if call.request is None else call.request
         outcome = await self._routes[type(request)](station, request, received)
         return Reply(row.encode_answer(outcome.answer), events=self._news(station, received, outcome.events))
 

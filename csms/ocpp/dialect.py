@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from csms.model.commands import CommandAnswer
 from csms.model.provisioning import Variable
+from csms.ocpp.quick import QuickReader, Said
 
 Payload = dict[str, Any]
 
@@ -26,10 +28,17 @@ class NotSupportedByStation(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """One action that stations send: payload to model, model answer to payload."""
+    """One action that stations send: payload to model, model answer to payload. ``read`` makes the model of a payload read the short way
+    (``csms.ocpp.quick``); None where that is not worth it."""
 
     decode: Callable[[Payload], Any]
     encode_answer: Callable[[Any], Payload]
+    read: Callable[[Any], Any] | None = None
+
+
+def common(read: Callable[[Any], Any], encode_answer: Callable[[Any], Payload]) -> Incoming:
+    """An action that comes all the time: ``read`` takes its fields by name, whichever way they came in."""
+    return Incoming(lambda payload: read(Said(payload)), encode_answer, read)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +55,7 @@ class Outgoing:
     most: Variable | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Dialect:
     """Everything that differs between OCPP versions above the RPC frame."""
 
@@ -55,6 +64,11 @@ class Dialect:
     commands: Mapping[type, Outgoing]
     network_priority: Variable | None = None
     """In which variable a station keeps the order of its network slots; None where the version knows no slots."""
+
+    @cached_property
+    def quick(self) -> QuickReader:
+        """The short way in for the actions that have one."""
+        return QuickReader(self.protocol, {action: row.read for action, row in self.requests.items() if row.read})
 
     def outgoing(self, command: object) -> Outgoing:
         """The table row of a command; raises NotSupportedByStation where the version has none."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from csms.ocpp.errors import MAX_DESCRIPTION, V16, V21, V201, ErrorCode, OcppError, printable, spell
+from csms.ocpp.quick import QuickReader
 from csms.ocpp.schemas import schemas_of
 from csms.ocpp.strict_json import NotStrictJson, dumps, loads
 
@@ -33,26 +34,37 @@ Payload = dict[str, Any]
 
 
 class Call(NamedTuple):
-    """The other side asks something; the payload fits its schema. A tuple, for it is made with every message; ``frame`` is not compared."""
+    """The other side asks something; the payload fits its schema. A tuple, for it is made with every message; only what it says is compared.
+
+    ``request`` is what a ``QuickReader`` made of the payload; then nobody has parsed it yet (``parsed`` is None), and ``wire`` has its JSON alone.
+    """
 
     id: str
     action: str
-    payload: Payload
-    frame: bytes = b""
+    parsed: Payload | None
+    wire: bytes = b""
+    request: Any = None
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Call) and self[:3] == other[:3]
+        return isinstance(other, Call) and (self.id, self.action, self.payload) == (other.id, other.action, other.payload)
 
     def __ne__(self, other: object) -> bool:
         return not self == other
 
     @property
+    def payload(self) -> Payload:
+        """The payload, parsed; each time anew where nobody has."""
+        return loads(self.wire) if self.parsed is None else self.parsed  # type: ignore[no-any-return]
+
+    @property
     def body(self) -> bytes:
         """The payload's JSON as it stood on the wire, every digit and sign of it, for those who keep evidence."""
+        if self.parsed is None:
+            return self.wire
         # The action is known and the id cannot hold an unescaped quote, so no brace stands between the action's name and the payload.
-        named = self.frame.find(b'"%s"' % self.action.encode())
-        start = self.frame.find(b"{", named)
-        return self.frame[start : self.frame.rfind(b"}") + 1] if named > 0 and start > 0 else dumps(self.payload)
+        named = self.wire.find(b'"%s"' % self.action.encode())
+        start = self.wire.find(b"{", named)
+        return self.wire[start : self.wire.rfind(b"}") + 1] if named > 0 and start > 0 else dumps(self.parsed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +120,21 @@ Received = Call | Send | Result | Failure | Garbled | Ignored
 
 
 class Peer:
-    """One end of one connection; ``in_flight`` is our call that is not yet answered."""
+    """One end of one connection; ``in_flight`` is our call that is not yet answered. ``quick`` is the short way in for what it can read."""
 
-    def __init__(self, protocol: str) -> None:
+    def __init__(self, protocol: str, quick: QuickReader | None = None) -> None:
         self.protocol = protocol
         self.in_flight: Call | None = None
+        self._quick = quick
         self._schemas = schemas_of(protocol)
 
     def receive(self, frame: str | bytes) -> Received:
         """What a text frame means; never raises."""
+        if self._quick is not None and type(frame) is bytes:
+            found = self._quick.read(frame)
+            if found is not None:
+                id, action, body, request = found
+                return Call(id, action, None, body, request)
         try:
             message = loads(frame)
         except NotStrictJson as wrong:

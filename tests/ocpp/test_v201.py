@@ -19,7 +19,8 @@ from csms.model.provisioning import Reset, ResetWhen
 from csms.ocpp.errors import ErrorCode, OcppError
 from csms.ocpp.times import parse_time, print_time
 from csms.ocpp.v201 import DIALECT
-from csms.ocpp.v201.metering import decode_sample
+from csms.ocpp.quick import Said
+from csms.ocpp.v201.metering import read_sample
 from csms.ocpp.v201.units import BASE_UNITS
 
 T = "2024-05-06T10:00:00Z"
@@ -75,7 +76,7 @@ def test_token_type(word: str) -> None:
 
 @pytest.mark.parametrize("word", words("MeasurandEnumType"))
 def test_measurand_when_no_unit_is_said(word: str) -> None:
-    sample = decode_sample({"value": 1, "measurand": word})
+    sample = read_sample(Said({"value": 1, "measurand": word}))
     assert sample.measurand == word
     assert bool(sample.unit) is (word != "Power.Factor")
     assert (sample.unit == "Wh") is word.startswith("Energy.")
@@ -118,7 +119,7 @@ def test_reset_is_said_in_the_version_s_words() -> None:
     multiplier=st.integers(-30, 30),
 )
 def test_units_when_scaled_stay_exact(number: float, unit: str, multiplier: int) -> None:
-    sample = decode_sample({"value": number, "unitOfMeasure": {"unit": unit, "multiplier": multiplier}})
+    sample = read_sample(Said({"value": number, "unitOfMeasure": {"unit": unit, "multiplier": multiplier}}))
     kilo = unit[0] in "kK"
     sign, digits, exponent = Decimal(json.dumps(number)).as_tuple()
     assert isinstance(exponent, int)
@@ -133,13 +134,13 @@ def test_unit_when_normalised_again_stays() -> None:
 
 
 def test_number_is_the_one_the_station_wrote() -> None:
-    assert str(decode_sample({"value": 0.1}).value) == "0.1"
-    assert str(decode_sample({"value": 12.345, "unitOfMeasure": {"unit": "kWh"}}).value) == "12345.000"
+    assert str(read_sample(Said({"value": 0.1})).value) == "0.1"
+    assert str(read_sample(Said({"value": 12.345, "unitOfMeasure": {"unit": "kWh"}})).value) == "12345.000"
 
 
 @pytest.mark.parametrize("multiplier", [31, -31, 2**62, -(2**62)])
 def test_multiplier_when_out_of_reason(multiplier: int) -> None:
-    sample = decode_sample({"value": 1, "unitOfMeasure": {"multiplier": multiplier}})
+    sample = read_sample(Said({"value": 1, "unitOfMeasure": {"multiplier": multiplier}}))
     assert (sample.value, sample.measurand) == (0, UNREADABLE)
     assert str(multiplier) in sample.signed
 

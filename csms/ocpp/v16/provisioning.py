@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from csms.model.provisioning import BootNotification, Reset, ResetWhen
-from csms.ocpp.dialect import Incoming, NotSupportedByStation, Outgoing, Payload
+from csms.ocpp.dialect import Incoming, NotSupportedByStation, Outgoing, Payload, common
 from csms.ocpp.errors import V16
 from csms.ocpp.v201.answers import decode_answer
-from csms.ocpp.v201.provisioning import decode_heartbeat, encode_boot_answer, encode_heartbeat_answer
+from csms.ocpp.v201.provisioning import encode_boot_answer, encode_heartbeat_answer, read_heartbeat
 
 RESETS: Mapping[ResetWhen, str] = {ResetWhen.IMMEDIATE: "Hard", ResetWhen.ON_IDLE: "Soft"}
 
@@ -37,6 +37,6 @@ def _encode_reset(command: Reset) -> tuple[str, Payload]:
 
 REQUESTS: Mapping[str, Incoming] = {
     "BootNotification": Incoming(decode_boot, encode_boot_answer),
-    "Heartbeat": Incoming(decode_heartbeat, encode_heartbeat_answer),
+    "Heartbeat": common(read_heartbeat, encode_heartbeat_answer),
 }
 COMMANDS: Mapping[type, Outgoing] = {Reset: Outgoing(_encode_reset, decode_answer)}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from csms.model.authorization import Authorization, Authorize, ClearCache, IdToken
-from csms.ocpp.dialect import Incoming, NotSupportedByStation, Outgoing, Payload
+from csms.ocpp.dialect import Incoming, NotSupportedByStation, Outgoing, Payload, common
 from csms.ocpp.errors import V201
 from csms.ocpp.times import print_time
 from csms.ocpp.v201.answers import decode_answer
@@ -19,9 +19,9 @@ LONGEST_TOKEN = 36
 LONGEST_MESSAGE = 512
 
 
-def decode_token(token: Mapping[str, Any]) -> IdToken:
+def read_token(token: Any) -> IdToken:
     """A token as a station wrote it."""
-    return IdToken(token["idToken"], token["type"])
+    return IdToken(token.idToken, token.type)
 
 
 def encode_token(token: IdToken) -> Payload:
@@ -49,10 +49,10 @@ def encode_info(answer: Authorization) -> Payload:
     return info
 
 
-def decode_authorize(payload: Payload) -> Authorize:
+def read_authorize(said: Any) -> Authorize:
     """The question whether a token may charge."""
-    ocsp = tuple(decode_ocsp(one) for one in payload.get("iso15118CertificateHashData", ()))
-    return Authorize(decode_token(payload["idToken"]), payload.get("certificate"), ocsp)
+    ocsp = tuple([decode_ocsp(one.payload) for one in said.iso15118CertificateHashData or ()])
+    return Authorize(read_token(said.idToken), said.certificate, ocsp)
 
 
 def encode_authorization(answer: Authorization) -> Payload:
@@ -65,5 +65,5 @@ def _encode_clear_cache(command: ClearCache) -> tuple[str, Payload]:
     return "ClearCache", {}
 
 
-REQUESTS: Mapping[str, Incoming] = {"Authorize": Incoming(decode_authorize, encode_authorization)}
+REQUESTS: Mapping[str, Incoming] = {"Authorize": common(read_authorize, encode_authorization)}
 COMMANDS: Mapping[type, Outgoing] = {ClearCache: Outgoing(_encode_clear_cache, decode_answer)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from csms.model.availability import (
     ChangeAvailability,
@@ -11,9 +12,9 @@ from csms.model.availability import (
     TriggerMessage,
     UnlockConnector,
 )
-from csms.ocpp.dialect import Incoming, NotSupportedByStation, Outgoing, Payload
+from csms.ocpp.dialect import Incoming, NotSupportedByStation, Outgoing, Payload, common
 from csms.ocpp.errors import V201
-from csms.ocpp.times import parse_time
+from csms.ocpp.quick import time_of
 from csms.ocpp.v201.answers import decode_answer, nothing
 
 TRIGGERS = frozenset(
@@ -33,14 +34,10 @@ TRIGGERS = frozenset(
 )
 
 
-def decode_status(payload: Payload) -> StatusNotification:
+def read_status(said: Any) -> StatusNotification:
     """A connector's status."""
-    return StatusNotification(
-        parse_time(payload["timestamp"]),
-        ConnectorStatus(payload["connectorStatus"]),
-        payload["evseId"],
-        payload["connectorId"],
-    )
+    status = ConnectorStatus(said.connectorStatus)
+    return StatusNotification(time_of(said.timestamp), status, said.evseId, said.connectorId)
 
 
 def _place(evse: int | None, connector: int | None) -> Payload:
@@ -66,7 +63,7 @@ def _encode_trigger(command: TriggerMessage) -> tuple[str, Payload]:
     return "TriggerMessage", {"requestedMessage": command.requested, **_place(command.evse, command.connector)}
 
 
-REQUESTS: Mapping[str, Incoming] = {"StatusNotification": Incoming(decode_status, nothing)}
+REQUESTS: Mapping[str, Incoming] = {"StatusNotification": common(read_status, nothing)}
 COMMANDS: Mapping[type, Outgoing] = {
     ChangeAvailability: Outgoing(_encode_change, decode_answer),
     UnlockConnector: Outgoing(_encode_unlock, decode_answer),

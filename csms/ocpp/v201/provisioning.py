@@ -16,8 +16,9 @@ from csms.model.provisioning import (
     Variable,
     VariableValue,
 )
-from csms.ocpp.dialect import Incoming, NotSupportedByStation, Outgoing, Payload
+from csms.ocpp.dialect import Incoming, NotSupportedByStation, Outgoing, Payload, common
 from csms.ocpp.errors import V201
+from csms.ocpp.quick import Said
 from csms.ocpp.times import parse_time, print_time
 from csms.ocpp.v201.answers import decode_answer, nothing
 
@@ -45,7 +46,7 @@ def encode_boot_answer(answer: BootAnswer) -> Payload:
     return {"status": answer.status.value, "interval": answer.interval_s, "currentTime": time}
 
 
-def decode_heartbeat(payload: Payload) -> Heartbeat:
+def read_heartbeat(said: Any) -> Heartbeat:
     """A station lives."""
     return Heartbeat()
 
@@ -79,17 +80,21 @@ def _attributes(data: Mapping[str, Any]) -> Iterator[VariableValue]:
         )
 
 
-def decode_variable(data: Mapping[str, Any]) -> Variable:
+def decode_variable(data: Payload) -> Variable:
     """The variable that the ``component`` and ``variable`` parts of anything name."""
-    component, variable = data["component"], data["variable"]
-    evse = component.get("evse", {})
+    return read_variable(Said(data))
+
+
+def read_variable(said: Any) -> Variable:
+    """The same, of what takes its fields by name."""
+    component, variable, evse = said.component, said.variable, said.component.evse
     return Variable(
-        component=component["name"],
-        name=variable["name"],
-        component_instance=component.get("instance", ""),
-        instance=variable.get("instance", ""),
-        evse=evse.get("id"),
-        connector=evse.get("connectorId"),
+        component=component.name,
+        name=variable.name,
+        component_instance=component.instance or "",
+        instance=variable.instance or "",
+        evse=evse.id if evse else None,
+        connector=evse.connectorId if evse else None,
     )
 
 
@@ -127,7 +132,7 @@ def _encode_report(command: GetBaseReport) -> tuple[str, Payload]:
 
 REQUESTS: Mapping[str, Incoming] = {
     "BootNotification": Incoming(decode_boot, encode_boot_answer),
-    "Heartbeat": Incoming(decode_heartbeat, encode_heartbeat_answer),
+    "Heartbeat": common(read_heartbeat, encode_heartbeat_answer),
     "NotifyReport": Incoming(decode_report, nothing),
 }
 COMMANDS: Mapping[type, Outgoing] = {

@@ -15,37 +15,37 @@ from csms.model.transactions import (
     TransactionEvent,
     TransactionStatus,
 )
-from csms.ocpp.dialect import Incoming, NotSupportedByStation, Outgoing, Payload
+from csms.ocpp.dialect import Incoming, NotSupportedByStation, Outgoing, Payload, common
 from csms.ocpp.errors import V201
-from csms.ocpp.times import parse_time
+from csms.ocpp.quick import time_of
 from csms.ocpp.v201.answers import decode_answer
-from csms.ocpp.v201.authorization import decode_token, encode_info, encode_token
+from csms.ocpp.v201.authorization import encode_info, encode_token, read_token
 from csms.ocpp.v201.metering import unread
 
 LONGEST_ID = 36
+KINDS = {kind.value: kind for kind in EventType}
 
 
-def decode_event(payload: Payload) -> TransactionEvent:
+def read_event(said: Any) -> TransactionEvent:
     """One transaction event; an Ended without a reason was stopped locally, as part 2 lets stations leave just that one out."""
-    get = payload.get
-    info, seq_no, kind = payload["transactionInfo"], payload["seqNo"], EventType(payload["eventType"])
-    evse, token, values = get("evse"), get("idToken"), get("meterValue")
+    info, seq_no, kind = said.transactionInfo, said.seqNo, KINDS[said.eventType]
+    evse, token, values = said.evse, said.idToken, said.meterValue
     return TransactionEvent(
-        transaction=info["transactionId"],
-        type=kind,
-        timestamp=parse_time(payload["timestamp"]),
-        trigger=payload["triggerReason"],
-        key=str(seq_no),
-        seq_no=seq_no,
-        offline=get("offline", False),
-        evse=evse["id"] if evse else None,
-        connector=evse.get("connectorId") if evse else None,
-        id_token=decode_token(token) if token else None,
-        meter_values=unread(values) if values else (),
-        charging_state=info.get("chargingState", ""),
-        stopped_reason=info.get("stoppedReason", "Local" if kind is EventType.ENDED else ""),
-        remote_start_id=info.get("remoteStartId"),
-        reservation_id=get("reservationId"),
+        info.transactionId,
+        kind,
+        time_of(said.timestamp),
+        said.triggerReason,
+        str(seq_no),
+        seq_no,
+        said.offline or False,
+        evse.id if evse else None,
+        evse.connectorId if evse else None,
+        read_token(token) if token else None,
+        unread(values) if values else (),
+        info.chargingState or "",
+        info.stoppedReason or ("Local" if kind is EventType.ENDED else ""),
+        info.remoteStartId,
+        said.reservationId,
     )
 
 
@@ -95,7 +95,7 @@ def decode_status(payload: Mapping[str, Any]) -> TransactionStatus:
     return TransactionStatus(payload.get("ongoingIndicator"), bool(payload.get("messagesInQueue")))
 
 
-REQUESTS: Mapping[str, Incoming] = {"TransactionEvent": Incoming(decode_event, encode_event_answer)}
+REQUESTS: Mapping[str, Incoming] = {"TransactionEvent": common(read_event, encode_event_answer)}
 COMMANDS: Mapping[type, Outgoing] = {
     RequestStartTransaction: Outgoing(_encode_start, decode_answer),
     RequestStopTransaction: Outgoing(_encode_stop, decode_answer),
