@@ -45,15 +45,17 @@ from csms.gate import StationGate
 from csms.hooks import Hooks
 from csms.model.authorization import Authorize
 from csms.model.availability import StatusNotification
-from csms.model.certificates import GetCertificateStatus, GetEvCertificate, SignCertificate
+from csms.model.certificates import GetCertificateStatus, GetEvCertificate, SignCertificate, SigningWanted
 from csms.model.data_transfer import DataTransfer
 from csms.model.metering import MeterValues
 from csms.model.monitoring import Notice, NotifyEvent
-from csms.model.provisioning import BootNotification, Heartbeat, NotifyReport
+from csms.model.provisioning import BootNotification, Heartbeat, NotifyReport, StationBooted
 from csms.model.reloading import SiteNotReloaded, SiteReloaded
 from csms.model.security import SecurityEventNotification
 from csms.model.sites import SiteScope
+from csms.model.station import StationConnected, StationLost
 from csms.model.transactions import TransactionEvent
+from csms.news import News
 from csms.ocpp.v201.transactions import decode_status
 from csms.plugins import PluginHost
 from csms.redaction import without_secrets
@@ -121,6 +123,7 @@ class House:
             self.hooks, self.store, self.switchboard, self.provisioning, self.planning, reactor, now
         )
         self.store.transactions.decode = decoded
+        self.store.messages.clean = without_secrets
         self.evidence = EvidenceBlock(self.store, decoded, *policies.meter_rules(site))
         self.explainer = Explainer(self.hooks, self.store, self.evidence, decoded, cost_action, now)
         self.billing = Bookkeeping(
@@ -187,7 +190,21 @@ class House:
             now,
             reactor,
         )
+        self._news = self._listeners()
         self.plugins.load(self.facade)
+
+    def _listeners(self) -> News:
+        news, send = News(), self.commands.send
+        news.add(self.commands.on_event)
+        news.add(lambda event: self.keys.on_event(event, send), StationBooted)
+        news.add(lambda event: self.certificates.on_event(event, send), SigningWanted, StationBooted)
+        news.add(self.availability.on_event, StationBooted)
+        news.add(self.presence.on_event, StationBooted, StationLost)
+        news.add(self.healer.on_event, StationConnected)
+        news.add(self.tx_points.on_event, StationBooted)
+        self.billing.listen(news)
+        news.add(self.hooks.tell)
+        return news
 
     def _routes(self) -> Mapping[type, Handler]:
         return {
@@ -209,15 +226,7 @@ class House:
 
     def tell(self, event: object) -> None:
         """News, first to the blocks that act on it, then to the plugins."""
-        self.commands.on_event(event)
-        self.keys.on_event(event, self.commands.send)
-        self.certificates.on_event(event, self.commands.send)
-        self.availability.on_event(event)
-        self.presence.on_event(event)
-        self.healer.on_event(event)
-        self.tx_points.on_event(event)
-        self.billing.on_event(event)
-        self.hooks.tell(event)
+        self._news.tell(event)
 
     def site_of(self, station: str) -> SiteScope:
         """The site that a station belongs to."""
@@ -282,8 +291,8 @@ class House:
             clock=self.reactor,
         )
 
-    def _logged(self, station: str, direction: str, frame: str | bytes) -> None:
-        self.store.messages.log(station, self.now(), direction, without_secrets(frame))
+    def _logged(self, station: str, direction: str, frame: bytes) -> None:
+        self.store.messages.log(station, self.now(), direction, frame)
         self.metrics.message(direction)
 
     def rooms(self, token: str) -> Rooms:

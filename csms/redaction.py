@@ -54,15 +54,18 @@ def redacted_frame(frame: str) -> str:
         return HIDDEN
 
 
-def without_secrets(frame: str | bytes) -> str | bytes:
-    """A frame for the log of messages: as it is, unless a password may be in it."""
-    if isinstance(frame, str):
-        return redacted_frame(frame)
-    # Plain searches, for this is done with every frame: a regular expression takes ten times as long.
-    small = frame.lower()
-    if b"password" in small or b"authorizationkey" in small or (b"/" in frame and b"://" in frame):
-        return redacted_frame(frame.decode("utf-8", "replace"))
-    return frame
+def without_secrets(frames: list[bytes]) -> list[bytes]:
+    """Frames for the log of messages: as they are, but for those in which a password may be. All are searched at once, for this is done with
+    every frame."""
+    if not _may_hold_secrets(b"\n".join(frames)):
+        return frames
+    return [redacted_frame(one.decode("utf-8", "replace")).encode() if _may_hold_secrets(one) else one for one in frames]
+
+
+def _may_hold_secrets(text: bytes) -> bool:
+    # Plain searches: a regular expression takes ten times as long.
+    small = text.lower()
+    return b"password" in small or b"authorizationkey" in small or (b"/" in text and b"://" in text)
 
 
 def is_secret(variable: str) -> bool:

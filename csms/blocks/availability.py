@@ -75,7 +75,7 @@ class Availability:
         """Keep a connector's status if it is newer than what is known."""
         if status.timestamp == UNKNOWN_TIME:
             status = replace(status, timestamp=received.at)
-        else:
+        elif self._provisioning.clock_moved(station, status.timestamp, received.at):
             await self._provisioning.measure_clock(station, status.timestamp, received.at)
         return Outcome(Acknowledged(), await self.note(station, status, received.at))
 

@@ -16,7 +16,11 @@ from csms.blocks.evidence import EvidenceBlock
 from csms.blocks.pricing import Pricing
 from csms.blocks.running_cost import RunningCost
 from csms.hooks import Hooks
+from csms.model.billing import BillIssued
 from csms.model.sites import SiteScope
+from csms.model.station import StationLost
+from csms.model.transactions import TransactionEnded, TransactionUpdated
+from csms.news import News
 from csms.store import Issuing, Store
 from csms.switchboard import Switchboard
 
@@ -83,9 +87,9 @@ class Bookkeeping:
         if self.costs is not None:
             self.costs.stop()
 
-    def on_event(self, event: object) -> None:
-        """News for those parts that act on it."""
-        self.bills.on_event(event)
-        self.deliveries.on_event(event)
+    def listen(self, news: News) -> None:
+        """Let those parts hear news that act on it."""
+        news.add(self.bills.on_event, TransactionEnded)
+        news.add(self.deliveries.on_event, BillIssued)
         if self.costs is not None:
-            self.costs.on_event(event)
+            news.add(self.costs.on_event, TransactionUpdated, TransactionEnded, StationLost)

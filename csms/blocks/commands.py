@@ -155,7 +155,7 @@ class Commands:
 
     def on_event(self, event: object) -> None:
         """News: may be the effect of a command that waits for it; or a station is back, with which something goes on."""
-        for watch, why in self._watches.decided_by(event):
+        for watch, why in self._watches.decided_by(event) if self._watches else ():
             if why:
                 text = f"accepted, and then the station said {why}"
                 self._over(watch, CommandState.FAILED, error_code=why, error=text)

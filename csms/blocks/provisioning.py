@@ -127,11 +127,13 @@ class Provisioning:
         events = (ReportReceived(station.ref, received.at, report.request_id),) if whole else ()
         return Outcome(Acknowledged(), events)
 
+    def clock_moved(self, station: Station, told: datetime, now: datetime) -> bool:
+        """Whether a message that carries the station's present time says something new of its clock."""
+        return station.skew_s is None or abs((told - now).total_seconds() - station.skew_s) >= 1.0
+
     async def measure_clock(self, station: Station, told: datetime, now: datetime) -> None:
-        """Note how far a station's clock is off, from a message that carries its present time."""
+        """Note how far a station's clock is off."""
         skew = (told - now).total_seconds()
-        if station.skew_s is not None and abs(skew - station.skew_s) < 1.0:
-            return
         first_time_off = abs(skew) > self._policy.max_clock_skew_s >= abs(station.skew_s or 0.0)
         station.skew_s = skew
         await self._store.stations.skew(station.id, skew)

@@ -39,6 +39,9 @@ class Watches:
         self._log = log
         self._all: dict[int, Watch] = {}
 
+    def __len__(self) -> int:
+        return len(self._all)
+
     def add(self, watch: Watch) -> None:
         """Wait for an effect, from now on."""
         watch.timer = self._clock.callLater(watch.wait_s, run_guarded, lambda: self._over(watch), self._log)

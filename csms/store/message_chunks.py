@@ -6,7 +6,7 @@ A row's ``marks`` say of each frame when it came (microseconds after the row's `
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 from csms.model.messages import LoggedMessage
@@ -15,6 +15,7 @@ from csms.store.columns import moment
 SIGNS: Final = {"in": "<", "out": ">"}
 DIRECTIONS: Final = {sign: word for word, sign in SIGNS.items()}
 Waiting = tuple[int, str, bytes]
+Clean = Callable[[list[bytes]], list[bytes]]
 Chunk = tuple[int, str, int, int, int, str, bytes]
 
 
@@ -27,11 +28,12 @@ class Piece(NamedTuple):
     frame: bytes
 
 
-def packed(id: int, station: str, frames: list[Waiting]) -> Chunk:
-    """The row of these frames, of which the first has the number ``id``."""
-    first = frames[0][0]
-    marks = " ".join([f"{at - first}{sign}{len(frame)}" for at, sign, frame in frames])
-    return id, station, first, max(at for at, _, _ in frames), len(frames), marks, b"".join([one[2] for one in frames])
+def packed(id: int, station: str, waiting: list[Waiting], clean: Clean = list) -> Chunk:
+    """The row of these frames, of which the first has the number ``id``; ``clean`` takes out of them what nobody may read."""
+    frames = clean([one[2] for one in waiting])
+    first = waiting[0][0]
+    marks = " ".join([f"{at - first}{sign}{len(frame)}" for (at, sign, _), frame in zip(waiting, frames, strict=True)])
+    return id, station, first, max(waiting)[0], len(frames), marks, b"".join(frames)
 
 
 def pieces(row: Any) -> Iterator[Piece]:

@@ -20,7 +20,7 @@ from csms.store.columns import micros
 from csms.store.connections import Readers
 from csms.store.faults import StoreFault
 from csms.store.kept_tables import MessageChunk
-from csms.store.message_chunks import SIGNS, Chunk, Waiting, logged_messages, packed
+from csms.store.message_chunks import SIGNS, Chunk, Clean, Waiting, logged_messages, packed
 from csms.store.message_search import searched
 from csms.store.statements import compiled, insertion
 from csms.store.writer import Writer
@@ -46,6 +46,8 @@ class MessageRows:
         self._frames = 0
         self._bytes = 0
         self._flush_later: IDelayedCall | None = None
+        self.clean: Clean = list
+        """Takes secrets out of frames before they are written; whoever builds the house says how."""
         self.dropped = 0
         """Frames that were not logged, because too many waited or the file took no writes."""
 
@@ -75,7 +77,7 @@ class MessageRows:
         if not waiting:
             return
         try:
-            await self._writer.submit(lambda connection: _write(connection, waiting))
+            await self._writer.submit(lambda connection: _write(connection, waiting, self.clean))
         except StoreFault:
             self.dropped += frames
             raise
@@ -114,12 +116,12 @@ class MessageRows:
         return await searched(self._readers, query, LAST_ID if before is None else before, limit)
 
 
-def _write(connection: sqlite3.Connection, waiting: dict[str, list[Waiting]]) -> None:
+def _write(connection: sqlite3.Connection, waiting: dict[str, list[Waiting]], clean: Clean) -> None:
     (id,) = connection.execute(NEXT_ID).fetchone()
     rows: list[Chunk] = []
     for station, frames in waiting.items():
         for start in range(0, len(frames), LONGEST_CHUNK):
-            rows.append(packed(id, station, frames[start : start + LONGEST_CHUNK]))
+            rows.append(packed(id, station, frames[start : start + LONGEST_CHUNK], clean))
             id += rows[-1][4]
     connection.executemany(NEW, rows)
 
