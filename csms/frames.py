@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # a platform without a compiled wheel
+    from websockets.utils import apply_mask
+
 TEXT_FINAL = 0x81
 MASKED = 0x80
 
@@ -36,9 +41,7 @@ def unmasked(payload: bytes) -> bytes:
 
 
 def _unmask(payload: bytes, mask: bytes) -> bytes | None:
-    length = len(payload)
-    key = (mask * (length // 4 + 1))[:length]
-    plain = (int.from_bytes(payload, "big") ^ int.from_bytes(key, "big")).to_bytes(length, "big")
+    plain = apply_mask(payload, mask)
     if plain.isascii():
         return plain
     try:

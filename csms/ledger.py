@@ -76,8 +76,11 @@ def facts_of(event: TransactionEvent) -> Facts:
         highest.append(("state", [rank, event.charging_state]))
     if event.remote_start_id is not None:
         lowest.append(("remote", [rank, event.remote_start_id]))
-    for stamp, sample in _registers(event, at):
-        _add_register(event, stamp, sample, lowest, highest)
+    for moment, samples in event.readings_of(ENERGY_REGISTER):
+        stamp = at if moment == event.timestamp else _text(moment)
+        for sample in samples:
+            if sample.unit == "Wh" and not sample.phase and sample.location == "Outlet":
+                _add_register(event, stamp, sample, lowest, highest)
     return Facts(at, event.seq_no, counts_as, lowest, highest)
 
 
@@ -195,15 +198,6 @@ def last_register(evidence: Evidence) -> tuple[Decimal, datetime] | None:
     return (Decimal(fact[1]), _time(fact[0][0])) if fact else None
 
 
-def _registers(event: TransactionEvent, told: str) -> Iterator[tuple[str, SampledValue]]:
-    """The readings of the energy register at the outlet, each with its time; ``told`` is the event's."""
-    for at, samples in event.readings_of(ENERGY_REGISTER):
-        stamp = told if at == event.timestamp else _text(at)
-        for sample in samples:
-            if sample.unit == "Wh" and not sample.phase and sample.location == "Outlet":
-                yield stamp, sample
-
-
 def _add_register(
     event: TransactionEvent,
     stamp: str,
@@ -211,7 +205,8 @@ def _add_register(
     lowest: list[tuple[str, Fact]],
     highest: list[tuple[str, Fact]],
 ) -> None:
-    """The begin register is the Transaction.Begin reading, else the first one in the Started event; the end likewise."""
+    """What a reading of the energy register at the outlet says. The begin register is the Transaction.Begin reading, else the first one in the
+    Started event; the end likewise."""
     value, context = str(sample.value), sample.context
     if context == "Transaction.Begin":
         lowest.append(("begin", [[0, stamp, event.key], value]))

@@ -21,6 +21,36 @@ def run_now(coroutine: Coroutine[Any, Any, T], done: Callable[[T], None], failed
     _Steps(coroutine, done, failed).step(None)
 
 
+class Promise(defer.Deferred[T]):
+    """A Deferred that mostly one coroutine of ``run_now`` waits for, and nobody else: then it goes on with that, past all that callbacks can do.
+
+    ``keep`` and ``fail`` take the place of ``callback`` and ``errback``.
+    """
+
+    log = Logger()
+    step: Callable[[Any], None] | None = None
+
+    def keep(self, value: T) -> None:
+        """What was waited for."""
+        if self.step is None:
+            self.callback(value)
+        else:
+            self._go_on(self.step, value)
+
+    def fail(self, fault: BaseException) -> None:
+        """It does not come."""
+        if self.step is None:
+            self.errback(fault)
+        else:
+            self._go_on(self.step, Failure(fault))  # type: ignore[no-untyped-call]
+
+    def _go_on(self, step: Callable[[Any], None], got: Any) -> None:
+        try:
+            step(got)
+        except Exception:
+            self.log.failure("bug: what waited for this raised")
+
+
 class _Steps:
     """One coroutine on its way."""
 
@@ -43,7 +73,10 @@ class _Steps:
         except Exception as fault:
             self._failed(fault)
         else:
-            waiting_for.addBoth(self.step)
+            if type(waiting_for) is Promise and not waiting_for.called and not waiting_for.callbacks:
+                waiting_for.step = self.step
+            else:
+                waiting_for.addBoth(self.step)
 
 
 def run_guarded(call: Callable[[], Awaitable[Any] | None], log: Logger) -> None:

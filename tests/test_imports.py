@@ -116,7 +116,7 @@ MAY: dict[str, str] = {
     "csms.station_reactor": "csms.socket_care",
     "csms.station_sockets": "csms.station_reactor",
     "csms.stations": "csms.model csms.ocpp csms.running csms.turns",
-    "csms.store": "csms.store csms.model csms.ledger",
+    "csms.store": "csms.store csms.model csms.ledger csms.running",
     "csms.strain": "",
     "csms.watchdog": "",
     "csms.switchboard": "csms.model csms.stations csms.store",

@@ -49,7 +49,15 @@ class Reception:
         received = Received(call, self._now())
         self._tally.message_in(call.action)
         try:
-            reply = await self._reply(station, received)
+            self._may_speak(station, call.action)
+            reply = await self._taken_over(station, received) if self._hooks.has("answer_call") else None
+            if reply is None:
+                row = station.dialect.requests.get(call.action)
+                if row is None:
+                    raise OcppError(ErrorCode.NOT_SUPPORTED, f"{call.action} is not handled by this CSMS")
+                request = row.decode(call.payload) if call.request is None else call.request
+                outcome = await self._routes[type(request)](station, request, received)
+                reply = Reply(row.encode_answer(outcome.answer), None, self._news(station, received, outcome.events))
         except OcppError as error:
             self.log.info(
                 "{station} {action}: {code} {what}",
@@ -72,35 +80,27 @@ class Reception:
         self._store_was_well = True
         return reply
 
-    async def _reply(self, station: Station, received: Received) -> Reply:
-        if not (station.accepted or received.action == BOOT or received.action in station.asked):
-            text = "boot first: this station is not accepted yet"
-            raise OcppError(ErrorCode.SECURITY_ERROR, text)
-        if self._hooks.has("answer_call"):
-            taken = await self._hooks.ask(
-                "answer_call", station=station.ref, action=received.action, payload=received.payload
-            )
-            if taken is not None:
-                return self._plugins_reply(station, received, taken.plugin, dict(taken.value))
-        row = station.dialect.requests.get(received.action)
-        if row is None:
-            raise OcppError(ErrorCode.NOT_SUPPORTED, f"{received.action} is not handled by this CSMS")
-        call = received.call
-        request = row.decode(call.payload) if call.request is None else call.request
-        outcome = await self._routes[type(request)](station, request, received)
-        return Reply(row.encode_answer(outcome.answer), events=self._news(station, received, outcome.events))
+    def _may_speak(self, station: Station, action: str) -> None:
+        if not (station.accepted or action == BOOT or action in station.asked):
+            raise OcppError(ErrorCode.SECURITY_ERROR, "boot first: this station is not accepted yet")
 
-    def _plugins_reply(self, station: Station, received: Received, plugin: str, payload: Payload) -> Reply:
+    async def _taken_over(self, station: Station, received: Received) -> Reply | None:
+        """A plugin's reply, if one answers this call."""
+        action = received.action
+        taken = await self._hooks.ask("answer_call", station=station.ref, action=action, payload=received.payload)
+        if taken is None:
+            return None
+        payload: Payload = dict(taken.value)
         try:
-            check(station.protocol, received.action, payload, answer=True)
+            check(station.protocol, action, payload, answer=True)
         except OcppError as wrong:
             self.log.error(
                 "plugin {plugin} answered {action} against the schema: {what}",
-                plugin=plugin,
-                action=received.action,
+                plugin=taken.plugin,
+                action=action,
                 what=wrong.description,
             )
-            raise OcppError(ErrorCode.INTERNAL_ERROR, f"the handler of {received.action} failed") from None
+            raise OcppError(ErrorCode.INTERNAL_ERROR, f"the handler of {action} failed") from None
         return Reply(payload, events=self._news(station, received, ()))
 
     def _news(self, station: Station, received: Received, events: tuple[object, ...]) -> tuple[object, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -33,13 +33,8 @@ HEAD: Final = msgspec.json.Decoder(tuple[Literal[2], str, str, msgspec.Raw]).dec
 Decode = Callable[[msgspec.Raw], Any]
 
 
-class Quick(NamedTuple):
-    """A call that was read: what stands in a frame, the payload's JSON as it came, and the request that it is."""
-
-    id: str
-    action: str
-    body: bytes
-    request: Any
+Quick = tuple[str, str, bytes, Any]
+"""A call that was read: its id and action, the payload's JSON as it came, and the request that it is."""
 
 
 class QuickReader:
@@ -60,7 +55,7 @@ class QuickReader:
             if read is None or not 0 < len(id) <= LONGEST_ID:
                 return None
             decode = self._decoders.get(action) or self._decoder(action)
-            return Quick(id, action, bytes(body), read(decode(body)))
+            return id, action, bytes(body), read(decode(body))
         except (msgspec.MsgspecError, OcppError):
             return None
 

@@ -17,6 +17,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from csms.model.messages import LoggedMessage
+from csms.running import Promise
 from csms.store.connections import Readers, WritingConnection, reading, writing
 from csms.store.faults import StoreFault, fault_of
 from csms.store.messages import LAST_ID, MessageRows
@@ -52,7 +53,7 @@ class InlineWriter(Writer):
 
     def submit(self, unit: Callable[[WritingConnection], T]) -> Deferred[T]:
         """Run a unit, at once."""
-        waiting: Deferred[T] = Deferred()
+        waiting: Promise[T] = Promise()
         if not self._open:
             waiting.errback(StoreFault("closed"))
             return waiting

@@ -107,7 +107,7 @@ def _added(connection: WritingConnection, arrival: Arrival, row: tuple[object, .
         connection.transactions.pop(name)
         connection.execute(TAKE_BACK, (kept.id, event.key))
         return None
-    now = kept._replace(evidence=text, revision=kept.revision + 1, heard_at=heard)
+    now = kept.grown(text, heard)
     connection.transactions[name] = (now, evidence)
     return Recorded(True, now)
 
@@ -157,7 +157,7 @@ def _absorbed(connection: WritingConnection, kept: Kept, arrival: Arrival) -> Re
     evidence = absorb(before, arrival.facts)
     text = orjson.dumps(evidence).decode()
     heard = micros(arrival.received_at)
-    now = kept._replace(evidence=text, revision=kept.revision + 1, heard_at=heard)
+    now = kept.grown(text, heard)
     lacks = len(evidence.get("seqs", ())) > 1 or wants(evidence)
     if not kept.gave_up and kept.active and lacks == wants(before) and _same(evidence, before):
         connection.execute(ADD, (text, heard, kept.id, kept.revision))

@@ -99,6 +99,14 @@ class Kept(NamedTuple):
     joined_to: int | None = None
     heard_at: int | None = None
 
+    def grown(self, evidence: str, heard_at: int) -> Kept:
+        """With one more event."""
+        id, station, wire_id, _, authorization, revision, group, gave_up, overlaps, active, joined_to, _ = self
+        more = revision + 1
+        return Kept(
+            id, station, wire_id, evidence, authorization, more, group, gave_up, overlaps, active, joined_to, heard_at
+        )
+
     def state(self) -> Transaction:
         """The model's transaction."""
         return summary(self.id, self.station, self.wire_id, orjson.loads(self.evidence), self.standing)

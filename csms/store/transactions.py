@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 from peewee import SQL
+from twisted.internet.defer import Deferred
 
 from csms.ledger import facts_of, last_register
 from csms.model.authorization import Decision, IdToken
@@ -59,7 +60,7 @@ class TransactionRows:
         self._readers = readers
         self._writer = writer
 
-    async def record(
+    def record(
         self,
         station: str,
         fence: int,
@@ -70,7 +71,7 @@ class TransactionRows:
         received_at: datetime,
         *,
         decision: Decision | None = None,
-    ) -> Recorded:
+    ) -> Deferred[Recorded]:
         """Keep an event. A 1.6 start without an id gets the row's number; an unknown transaction gets a row like any other."""
         arrival = Arrival(station, protocol, action, event, body, received_at, facts_of(event), decision)
         row = arrival.row()
@@ -80,7 +81,7 @@ class TransactionRows:
             recorded = keep(connection, arrival, row, self.decode)
             return _looked_around(connection, recorded, arrival, self.decode) if recorded.changed else recorded
 
-        return await self._writer.submit(unit)
+        return self._writer.submit(unit)
 
     def decided(self, station: str, event: TransactionEvent, body: bytes) -> Decision | None:
         """What was decided on the token of this very message when it came before; None if it is new, or another decision is due."""

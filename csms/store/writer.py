@@ -15,13 +15,14 @@ from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 
+from csms.running import Promise
 from csms.store.connections import WritingConnection
 from csms.store.faults import UNWELL, StoreFault, Untouched, fault_of
 
 T = TypeVar("T")
 Unit = Callable[[WritingConnection], Any]
-Order = tuple[Unit, "Deferred[Any]"]
-Result = tuple["Deferred[Any]", Any, BaseException | None]
+Order = tuple[Unit, "Promise[Any]"]
+Result = tuple["Promise[Any]", Any, BaseException | None]
 MAX_BATCH = 500
 PROBE_S = 1.0
 
@@ -66,7 +67,7 @@ class Writer:
 
     def submit(self, unit: Callable[[WritingConnection], T]) -> Deferred[T]:
         """Run a unit in the next batch; the result comes after its commit, a StoreFault or what the unit raised if there is none."""
-        waiting: Deferred[T] = Deferred()
+        waiting: Promise[T] = Promise()
         if not self._open:
             waiting.errback(StoreFault("closed"))
             return waiting
@@ -164,7 +165,7 @@ class Writer:
 
     def _probe(self) -> None:
         """While the database is unwell and nobody writes: see whether it takes a write again."""
-        self._commit([(_write_and_forget, Deferred())])
+        self._commit([(_write_and_forget, Promise())])
 
     def _connected(self) -> WritingConnection:
         if self._connection is None:
@@ -187,9 +188,9 @@ class Writer:
             self._committed(sum(fault is None for _, _, fault in results), seconds)
         for waiting, value, fault in results:
             if fault is None:
-                waiting.callback(value)
+                waiting.keep(value)
             else:
-                waiting.errback(fault.again() if isinstance(fault, StoreFault) else fault)
+                waiting.fail(fault.again() if isinstance(fault, StoreFault) else fault)
 
 
 def _carry_out(connection: WritingConnection, order: Order) -> Result:

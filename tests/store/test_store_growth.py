@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import Clock
 
 from csms.model.billing import BillStatus
@@ -56,7 +56,7 @@ LISTS: dict[str, List] = {
 def outcome(work: Coroutine[Any, Any, Any]) -> Any:
     """What a coroutine of an inline store gives, at once."""
     found: list[Any] = []
-    Deferred.fromCoroutine(work).addCallback(found.append)
+    ensureDeferred(work).addCallback(found.append)
     (one,) = found
     return one
 

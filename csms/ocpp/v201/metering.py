@@ -35,13 +35,13 @@ def unread(values: RawValues) -> Any:
 
 def read_values(values: RawValues, measurand: str | None = None) -> tuple[MeterValue, ...]:
     """The readings of a ``meterValue`` list, in its order; with ``measurand`` only the samples that have this name."""
-    return tuple([MeterValue(time_of(one.timestamp), _samples(one.sampledValue, measurand)) for one in values])
-
-
-def _samples(samples: RawValues, measurand: str | None) -> tuple[SampledValue, ...]:
-    if measurand is None:
-        return tuple([read_sample(one) for one in samples])
-    return tuple([read_sample(one) for one in samples if (one.measurand or ENERGY_REGISTER) == measurand])
+    found = []
+    for one in values:
+        samples = one.sampledValue
+        if measurand is not None:
+            samples = [sample for sample in samples if (sample.measurand or ENERGY_REGISTER) == measurand]
+        found.append(MeterValue(time_of(one.timestamp), tuple([read_sample(sample) for sample in samples])))
+    return tuple(found)
 
 
 def read_sample(sample: Any) -> SampledValue:
