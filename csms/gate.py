@@ -46,7 +46,7 @@ class StationGate:
     answer: Answerer
     tell: Callable[[object], None]
     seen: Callable[[Station], None]
-    logged: Callable[[str, str, str | bytes], None]
+    logged: Callable[[str, str, bytes], None]
     now: Callable[[], Any]
     clock: IReactorTime
     crowd: Crowd = field(init=False)

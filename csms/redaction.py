@@ -59,7 +59,9 @@ def without_secrets(frames: list[bytes]) -> list[bytes]:
     every frame."""
     if not _may_hold_secrets(b"\n".join(frames)):
         return frames
-    return [redacted_frame(one.decode("utf-8", "replace")).encode() if _may_hold_secrets(one) else one for one in frames]
+    return [
+        redacted_frame(one.decode("utf-8", "replace")).encode() if _may_hold_secrets(one) else one for one in frames
+    ]
 
 
 def _may_hold_secrets(text: bytes) -> bool:

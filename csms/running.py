@@ -32,23 +32,21 @@ class Promise(defer.Deferred[T]):
 
     def keep(self, value: T) -> None:
         """What was waited for."""
-        if self.step is None:
+        step = self.step
+        if step is None:
             self.callback(value)
-        else:
-            self._go_on(self.step, value)
+            return
+        self.called, self.result = True, value
+        try:
+            step(value)
+        except Exception:
+            self.log.failure("bug: what waited for this raised")
 
     def fail(self, fault: BaseException) -> None:
         """It does not come."""
-        if self.step is None:
-            self.errback(fault)
-        else:
-            self._go_on(self.step, Failure(fault))  # type: ignore[no-untyped-call]
-
-    def _go_on(self, step: Callable[[Any], None], got: Any) -> None:
-        try:
-            step(got)
-        except Exception:
-            self.log.failure("bug: what waited for this raised")
+        if self.step is not None:
+            self.addBoth(self.step)
+        self.errback(fault)
 
 
 class _Steps:
@@ -73,7 +71,8 @@ class _Steps:
         except Exception as fault:
             self._failed(fault)
         else:
-            if type(waiting_for) is Promise and not waiting_for.called and not waiting_for.callbacks:
+            # Twisted has no public word for "nobody has added a callback yet"; should it rename that list, everything goes by addBoth.
+            if type(waiting_for) is Promise and not waiting_for.called and not getattr(waiting_for, "_callbacks", True):
                 waiting_for.step = self.step
             else:
                 waiting_for.addBoth(self.step)

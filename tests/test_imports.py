@@ -21,7 +21,7 @@ MAY: dict[str, str] = {
     "csms": "",
     "csms.addresses": "",
     "csms.api": "csms.certificates csms.config csms.errands csms.facade csms.hookspecs csms.model csms.outgoing csms.registries csms.workbench",
-    "csms.blocks": "csms.blocks csms.hooks csms.model csms.running csms.stations csms.store csms.switchboard "
+    "csms.blocks": "csms.blocks csms.hooks csms.model csms.news csms.running csms.stations csms.store csms.switchboard "
     "csms.ocpp.times",
     "csms.blocks.evidence": "csms.evidence csms.model csms.store",
     "csms.blocks.explanation": (
@@ -82,11 +82,12 @@ MAY: dict[str, str] = {
     # Builds and joins: the one place that knows every piece, and which reactor it is given.
     "csms.house": "csms.blocks csms.config csms.connection csms.dialects csms.errands csms.facade csms.facades csms.gate csms.hooks csms.hookspecs "
     "csms.model "
-    "csms.ocpp csms.plugins csms.policies csms.redaction csms.registries csms.site_changes csms.site_map csms.store csms.switchboard "
+    "csms.news csms.ocpp csms.plugins csms.policies csms.redaction csms.registries csms.site_changes csms.site_map csms.store csms.switchboard "
     "csms.web",
     "csms.log_lines": "",
     "csms.ledger": "csms.model",
     "csms.model": "csms.model",
+    "csms.news": "",
     "csms.ocpp": "csms.model csms.ocpp",
     "csms.outgoing": "",
     "csms.site_changes": "csms.model csms.settings csms.site_files csms.site_problems",
@@ -157,7 +158,9 @@ LIBRARIES: dict[str, str] = {
     "click": "csms.cli csms_plugins.flow.commands",
     "rich": "csms.cli",
     "jsonschema_rs": "csms.ocpp.schemas",
+    "msgspec": "csms.ocpp.quick",
     "orjson": "csms.ocpp csms.redaction csms.store csms.web",
+    "websockets": "csms.frames",
     "OpenSSL": "csms.tls",
     "cryptography": "csms.certificates csms_plugins.ocmf_keys csms_plugins.plug_and_charge csms_plugins.plug_and_charge_ocsp",
     "zope": "csms.outgoing csms.rehearsal csms.socket_care csms.tls csms.web",

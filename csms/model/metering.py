@@ -6,7 +6,7 @@ are never looked at, so a dialect may leave them in the station's words until so
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -41,7 +41,7 @@ class MeterValue(NamedTuple):
     sampled: tuple[SampledValue, ...]
 
 
-RawValues = Sequence[Mapping[str, Any]]
+RawValues = Sequence[Any]
 
 
 class Unread(NamedTuple):

@@ -56,7 +56,7 @@ class QuickReader:
                 return None
             decode = self._decoders.get(action) or self._decoder(action)
             return id, action, bytes(body), read(decode(body))
-        except (msgspec.MsgspecError, OcppError):
+        except (msgspec.MsgspecError, OcppError, UnicodeDecodeError):
             return None
 
     def _decoder(self, action: str) -> Decode:
@@ -85,7 +85,7 @@ class Said:
 
     __slots__ = ("payload",)
 
-    def __init__(self, payload: dict[str, Any]) -> None:
+    def __init__(self, payload: Mapping[str, Any]) -> None:
         self.payload = payload
 
     def __getattr__(self, field: str) -> Any:
@@ -120,7 +120,7 @@ class _Types:
         if "$ref" in node:
             return self._defined(node["$ref"].rpartition("/")[2], name)
         said = node.keys() - SAYS_NOTHING
-        match node["type"]:
+        match node.get("type"):
             case "object" if said <= {"type", "properties", "required", "additionalProperties"}:
                 return self._struct(node, name)
             case "array" if said <= {"type", "items", "minItems", "maxItems"}:

@@ -46,7 +46,11 @@ class Call(NamedTuple):
     request: Any = None
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Call) and (self.id, self.action, self.payload) == (other.id, other.action, other.payload)
+        return isinstance(other, Call) and (self.id, self.action, self.payload) == (
+            other.id,
+            other.action,
+            other.payload,
+        )
 
     def __ne__(self, other: object) -> bool:
         return not self == other
@@ -54,7 +58,7 @@ class Call(NamedTuple):
     @property
     def payload(self) -> Payload:
         """The payload, parsed; each time anew where nobody has."""
-        return loads(self.wire) if self.parsed is None else self.parsed  # type: ignore[no-any-return]
+        return loads(self.wire) if self.parsed is None else self.parsed
 
     @property
     def body(self) -> bytes:

@@ -17,9 +17,9 @@ from csms.model.authorization import Authorization, AuthorizationStatus
 from csms.model.metering import UNREADABLE
 from csms.model.provisioning import Reset, ResetWhen
 from csms.ocpp.errors import ErrorCode, OcppError
+from csms.ocpp.quick import Said
 from csms.ocpp.times import parse_time, print_time
 from csms.ocpp.v201 import DIALECT
-from csms.ocpp.quick import Said
 from csms.ocpp.v201.metering import read_sample
 from csms.ocpp.v201.units import BASE_UNITS
 

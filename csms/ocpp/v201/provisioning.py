@@ -80,7 +80,7 @@ def _attributes(data: Mapping[str, Any]) -> Iterator[VariableValue]:
         )
 
 
-def decode_variable(data: Payload) -> Variable:
+def decode_variable(data: Mapping[str, Any]) -> Variable:
     """The variable that the ``component`` and ``variable`` parts of anything name."""
     return read_variable(Said(data))
 
