@@ -403,7 +403,7 @@ async def test_nobody_who_reads_the_database_or_the_log_can_use_a_place(make: Ma
     word = call[3]["log"]["remoteLocation"].rpartition("/")[2]
     assert len(word) == 43
     assert word not in repr(record)
-    logged = without_secrets(json.dumps(call).encode())
+    logged = without_secrets([json.dumps(call).encode()])
     assert word not in str(logged)
     assert f"/upload/{HIDDEN}" in str(logged)
     for file in csms.house.store.file.parent.glob("csms*"):

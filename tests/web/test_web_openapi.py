@@ -123,7 +123,7 @@ def test_secrets_in_urls_are_hidden(url: str, shown: str) -> None:
     assert redacted({"location": url}) == {"location": shown}
     frame = json.dumps([2, "1", "GetLog", {"log": {"remoteLocation": url}}])
     assert json.loads(redacted_frame(frame))[3]["log"]["remoteLocation"] == shown
-    assert "s3cret" not in str(without_secrets(frame.encode()))
+    assert "s3cret" not in str(without_secrets([frame.encode()]))
 
 
 def test_the_pin_of_a_sim_is_hidden() -> None:
@@ -174,3 +174,8 @@ def test_page_has_every_argument_of_every_command(command: Any) -> None:
     for one in fields(command):
         needed = one.default is MISSING and one.default_factory is MISSING
         assert (f"`{one.name}`" if needed else f"`{one.name}?`") in row
+
+
+def test_only_the_frame_with_a_secret_is_changed() -> None:
+    frames = [b'[2,"1","Heartbeat",{}]', b'[2,"2","X",{"url":"ftp://u:s3cret@h/"}]', b'[2, "3", "Y", {"a": 1.50}]']
+    assert without_secrets(frames) == [frames[0], b'[2,"2","X",{"url":"ftp://(hidden)@h/"}]', frames[2]]
