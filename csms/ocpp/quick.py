@@ -56,7 +56,7 @@ class QuickReader:
                 return None
             decode = self._decoders.get(action) or self._decoder(action)
             return id, action, bytes(body), read(decode(body))
-        except (msgspec.MsgspecError, OcppError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, OcppError, UnicodeDecodeError, RecursionError):
             return None
 
     def _decoder(self, action: str) -> Decode:

@@ -129,6 +129,8 @@ def left_alone() -> Iterator[tuple[str, bytes]]:
     yield "something behind it", frame_of("Heartbeat", {}) + b"x"
     yield "one part more", frame_of("Heartbeat", {})[:-1] + b",1]"
     yield "an answer", b'[3,"7",{}]'
+    yield "a payload without a bottom", b'[2,"7","Heartbeat",' + b"[" * 100_000
+    yield "a call without a bottom", b"[" * 100_000
     yield "a NUL", frame_of("Authorize", {"idToken": {"idToken": "a\0b", "type": "Central"}})
     for time in ("2026-03-01T12:00:60Z", "2026-02-30T12:00:00Z", "yesterday", "", 5):
         yield f"the time {time}", frame_of("TransactionEvent", EVENT | {"timestamp": time})
