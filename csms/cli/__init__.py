@@ -83,7 +83,10 @@ def run(file: Path | None, rules: str) -> None:
 @click.option("--password", default=None)
 @click.option("--tag", default="DEMO", show_default=True, help="the token to charge with")
 @click.option("--energy-wh", default=5000, show_default=True)
-def sim(url: str, station: str, protocol: str, password: str | None, tag: str, energy_wh: int) -> None:
+@click.option("--minutes", type=float, help="how long the charge takes, such as 0.5 (default: ten seconds)")
+def sim(
+    url: str, station: str, protocol: str, password: str | None, tag: str, energy_wh: int, minutes: float | None
+) -> None:
     """Be a charging station that boots, charges and stops.
 
     A password that the CSMS gives it (sim-STATION.key) and where its meters stand (sim-STATION.meters) are kept here for the next run.
@@ -101,6 +104,7 @@ def sim(url: str, station: str, protocol: str, password: str | None, tag: str, e
             folder=Path.cwd(),
             tag=tag,
             energy_wh=energy_wh,
+            minutes=minutes,
         )
     except ValueError as wrong:
         raise click.UsageError(str(wrong)) from None

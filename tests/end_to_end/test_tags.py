@@ -35,7 +35,7 @@ def tags(server: ServerProcess, api: Api) -> list[str]:
     stations = []
     for number, (tag, protocol) in enumerate(zip(tags, protocols, strict=True)):
         words = [csms_bin() / "csms", "sim", "--url", server.stations_url, "--station", f"TAGS{number}"]
-        words += ["--protocol", protocol, "--tag", tag]
+        words += ["--protocol", protocol, "--tag", tag, "--minutes", "0.02"]
         stations.append(subprocess.Popen(words, cwd=server.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT))
     for one in stations:
         one.communicate(timeout=60)
