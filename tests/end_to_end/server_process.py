@@ -26,6 +26,7 @@ TROUBLES = ("Traceback (most recent call last)", "Unhandled error", "Unhandled E
 """What no log may have, whatever the input was."""
 READY_S = 15.0
 STOP_S = 10.0
+LOWEST_PORT, PORTS = 12_000, 20_000
 
 SITE = """\
 [server]
@@ -72,11 +73,15 @@ def csms_missing() -> str:
 
 
 def free_ports(number: int) -> list[int]:
-    """Ports that are free now, all different."""
-    sockets = [socket.socket() for _ in range(number)]
+    """Ports that are free now, all different, and none that a system gives to who dials out: a server may start there again and again."""
+    sockets: list[socket.socket] = []
     try:
-        for one in sockets:
-            one.bind((HOST, 0))
+        while len(sockets) < number:
+            sockets.append(socket.socket())
+            try:
+                sockets[-1].bind((HOST, LOWEST_PORT + secrets.randbelow(PORTS)))
+            except OSError:
+                sockets.pop().close()
         return [int(one.getsockname()[1]) for one in sockets]
     finally:
         for one in sockets:
