@@ -49,7 +49,8 @@ class Reception:
         received = Received(call, self._now())
         self._tally.message_in(call.action)
         try:
-            self._may_speak(station, call.action)
+            if not (station.accepted or call.action == BOOT or call.action in station.asked):
+                raise OcppError(ErrorCode.SECURITY_ERROR, "boot first: this station is not accepted yet")
             reply = await self._taken_over(station, received) if self._hooks.has("answer_call") else None
             if reply is None:
                 row = station.dialect.requests.get(call.action)
@@ -79,10 +80,6 @@ class Reception:
             return Reply(error=OcppError(ErrorCode.INTERNAL_ERROR, "the CSMS could not handle this message"))
         self._store_was_well = True
         return reply
-
-    def _may_speak(self, station: Station, action: str) -> None:
-        if not (station.accepted or action == BOOT or action in station.asked):
-            raise OcppError(ErrorCode.SECURITY_ERROR, "boot first: this station is not accepted yet")
 
     async def _taken_over(self, station: Station, received: Received) -> Reply | None:
         """A plugin's reply, if one answers this call."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Context, Decimal
+from functools import lru_cache
 from types import MappingProxyType
 
 from csms.ocpp.errors import ErrorCode, OcppError
@@ -62,6 +63,7 @@ POWERS: Mapping[int, Decimal] = MappingProxyType(
 )
 
 
+@lru_cache(1024)
 def scale(measurand: str, unit: str | None, multiplier: int = 0) -> Scale:
     """Base unit and power of ten of a reading; an unknown unit stays as it is, a missing one is the measurand's usual one.
 
