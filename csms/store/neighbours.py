@@ -49,6 +49,9 @@ TAKE_OVER = (
     ),
 )
 """What was asked about a parked stop, and a bill that was written of it, become those of the transaction that it belongs to."""
+OPEN = """SELECT "id" FROM "bill" WHERE "transaction_id" = ? AND "status" IN ('provisional', 'quarantined')"""
+SAME_BILL = 'UPDATE "bill_step" SET "bill" = ? WHERE "bill" = ?'
+DROP_BILL = 'DELETE FROM "bill" WHERE "id" = ?'
 DUE_AGAIN = 'UPDATE "transaction" SET "billed_revision" = MIN("billed_revision", "revision" - 1) WHERE "id" = ?'
 PLACED = (Row.id, Row.started_at, Row.ended_at, Row.overlaps)
 AT_EVSE = Row.select(*PLACED).where(
@@ -92,9 +95,18 @@ def _joined(connection: WritingConnection, start: Kept, stop: Kept, decode: Deco
     connection.execute(JOIN, (start.id, stop.id))
     close, *move = TAKE_OVER
     connection.execute(close, (micros(at), stop.id))
+    _make_one_bill(connection, start, stop)
     for sql in move:
         connection.execute(sql, (start.id, stop.id))
     return refolded(connection, start, decode, at)
+
+
+def _make_one_bill(connection: WritingConnection, start: Kept, stop: Kept) -> None:
+    """Of two that nobody was sent yet one goes on, with the story of both: a transaction has one open bill at most."""
+    goes_on, goes = (connection.execute(OPEN, (one.id,)).fetchone() for one in (start, stop))
+    if goes_on and goes:
+        connection.execute(SAME_BILL, (*goes_on, *goes))
+        connection.execute(DROP_BILL, goes)
 
 
 def _read(kept: Kept) -> Evidence:
