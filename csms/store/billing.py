@@ -193,11 +193,12 @@ class _Books:
     def settle(self, draft: Bill, revision: int) -> list[Bill]:
         bills = [bill_of(row) for row in self._connection.execute(OF_TRANSACTION, (draft.transaction,))]
         open = next((one for one in bills if one.status.open), None)
-        final = next((one for one in bills if one.status is BillStatus.FINAL and one.kind is BillKind.BILL), None)
-        if final is not None and same_price(final, draft):
+        finals = [one for one in bills if one.status is BillStatus.FINAL and one.kind is BillKind.BILL]
+        final = finals[0] if finals else None
+        if final is not None and len(finals) == 1 and same_price(final, draft):
             reason = f"the events say what bill {final.number} says"
             return self.write_off(open, replace(open, by="", reason=reason)) if open else []
-        draft = replace(_with_the_past(draft, final, bills), id=open.id if open else 0)
+        draft = replace(_with_the_past(draft, finals, bills), id=open.id if open else 0)
         if draft.status is not BillStatus.FINAL:
             return [self._put(draft, revision)]
         return self.replaced(final, draft, "new events") if final else [self._issue(draft, revision)]
@@ -253,10 +254,17 @@ class _Books:
         self._connection.execute(STEP, values)
 
 
-def _with_the_past(draft: Bill, final: Bill | None, bills: list[Bill]) -> Bill:
-    """What a person decided is not undone by an event: then the draft waits for a person, too."""
-    if final is not None:
+def _with_the_past(draft: Bill, finals: list[Bill], bills: list[Bill]) -> Bill:
+    """What a person decided is not undone by an event: then the draft waits for a person, too. So it does where a start and its stop were issued
+    apart, before anybody knew that they are one charge."""
+    if finals:
+        final, *more = finals
         draft = replace(draft, corrects=final.id)
+        if more:
+            numbers = ", ".join(one.number for one in finals)
+            return replace(
+                draft, status=BillStatus.QUARANTINED, reason=f"bills {numbers} are of one charge: cancel all but one"
+            )
         if final.by_hand:
             reason = f"bill {final.number} was changed by hand, and there are new events"
             return replace(draft, status=BillStatus.QUARANTINED, reason=reason)
