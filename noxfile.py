@@ -14,30 +14,6 @@ ROOT = Path(__file__).parent
 RUFF = "ruff==0.17.*"
 MYPY = ("mypy==2.4.*", "mypy-zope==1.*")
 INSTALLED_AS = {"csms": "csms", "csms_plugins": "plugins", "csms_rules": "rules"}
-COVERED = {
-    "rpc": "csms/ocpp/*",
-    "transactions": "csms/ledger.py,csms/evidence.py,csms/blocks/transactions.py,csms/store/*",
-    "authorization": "csms/blocks/authorization.py",
-    "rules": "plugins/*",
-}
-COVERING = (
-    "tests/ocpp",
-    "tests/blocks/test_transactions.py",
-    "tests/blocks/test_bad_cases.py",
-    "tests/blocks/test_explaining.py",
-    "tests/blocks/test_stop_reasons.py",
-    "tests/part6/test_part6_c_authorization.py",
-    "tests/part6/test_part6_e_transactions.py",
-    "tests/plugins",
-    "tests/store/test_store_transactions.py",
-    "tests/store/test_store_remembered.py",
-    "tests/test_evidence.py",
-    "tests/test_ledger.py",
-    "tests/test_reload_rules.py",
-    "tests/test_rule_trials.py",
-    "tests/test_rules_plugin_page.py",
-)
-"""The tests that are about those parts."""
 
 
 @nox.session
@@ -75,10 +51,7 @@ def tests(session: nox.Session) -> None:
 def coverage(session: nox.Session) -> None:
     """What the tests leave out where a fault costs most: at least 95 % of lines and branches of each of these parts is run."""
     session.install(".[test]")
-    session.run("coverage", "run", "-m", "pytest", "-q", *COVERING)
-    for part, files in COVERED.items():
-        session.log(part)
-        session.run("coverage", "report", "--skip-covered", "--fail-under=95", f"--include={files}")
+    session.run("python", "tests/covered.py")
 
 
 @nox.session

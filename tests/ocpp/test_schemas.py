@@ -10,7 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from csms.ocpp.errors import V16, V21, V201, ErrorCode, OcppError
-from csms.ocpp.schemas import USUAL_TIME, Problem, actions, check, problems, schemas_of
+from csms.ocpp.schemas import (
+    USUAL_TIME,
+    Problem,
+    actions,
+    check,
+    document,
+    problems,
+    schemas_of,
+    shortest_answer,
+)
 from csms.ocpp.times import parse_time
 
 T = "2026-05-06T10:00:00Z"
@@ -285,3 +294,24 @@ def test_what_a_schema_says_has_no_secret_in_it(protocol: str, action: str, payl
     for text in (refusal.value.description, found.message):
         assert said in text
         assert "s3cret" not in text
+
+
+@pytest.mark.parametrize("protocol", [V16, V201])
+def test_the_shortest_answer_to_every_action_is_one_that_its_schema_allows(protocol: str) -> None:
+    for action in actions(protocol):
+        answer = shortest_answer(protocol, action)
+        check(protocol, action, answer, answer=True)
+        assert answer.get("status", "Accepted") == "Accepted" or not accepts(protocol, action), action
+
+
+def accepts(protocol: str, action: str) -> bool:
+    """Whether a station may answer this by a plain Accepted."""
+    accepted = shortest_answer(protocol, action) | {"status": "Accepted"}
+    return not problems(protocol, action, accepted, answer=True)
+
+
+def test_a_request_is_shown_as_it_was_published() -> None:
+    reset = document(V201, "Reset")
+    assert reset is not None
+    assert reset["required"] == ["type"]
+    assert document(V201, "NoSuchAction") is None

@@ -66,7 +66,10 @@ class Alongside:
         name, *form = tool.split()
         command = [sys.executable, str(HERE / f"{name}.py"), *form, *(["--seed", seed] if seed else [])]
         command += ["--size", str(TOOLS[tool])] if TOOLS[tool] else []
-        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        # In a session of its own, Ctrl-C reaches it once, by stop: a second one would interrupt its tidying up.
+        child = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
         self._child = child
         try:
             said, complaints = child.communicate(timeout=LONGEST_S)
