@@ -41,7 +41,7 @@ class Verdict:
 class Telling(Protocol):
     """What the judge asks of the server; ``Api`` does it."""
 
-    def transactions(self, station: str, **more: object) -> list[Any]:
+    def transactions(self, station: str, *, limit: int) -> list[Any]:
         """The newest transactions of a station."""
 
     def all_transactions(self, station: str) -> list[Any]:

@@ -28,7 +28,7 @@ def side_by_side(
 ) -> Iterator[tuple[Piece, Told | str]]:
     """What each piece tells, in the order in which they end; in its place a sentence, of one that died or hangs.
 
-    None inherits memory of another. Whoever stops listening ends what still runs.
+    None inherits memory of another. None begins when nobody listens any more.
     """
     with ThreadPool(width) as pool:
         yield from pool.imap_unordered(lambda piece: (piece, _in_a_process(live, piece, longest_s)), pieces)
@@ -41,7 +41,7 @@ def _in_a_process(live: Callable[[Piece], Told], piece: Piece, longest_s: float)
         process.start()
         theirs.close()
     try:
-        return ours.recv() if ours.poll(longest_s) else "hangs"  # type: ignore[no-any-return]
+        return ours.recv() if ours.poll(longest_s) else "hangs"
     except EOFError:
         process.join()
         return f"died: exit code {process.exitcode}"

@@ -26,9 +26,9 @@ class FakeApi:
     def __init__(self, rows: list[dict[str, Any]]) -> None:
         self._rows = rows
 
-    def transactions(self, station: str, **more: object) -> list[Any]:
-        """All of them."""
-        return self._rows
+    def transactions(self, station: str, *, limit: int) -> list[Any]:
+        """The first so many."""
+        return self._rows[:limit]
 
     def all_transactions(self, station: str) -> list[Any]:
         """All of them."""
@@ -95,6 +95,13 @@ def test_harm_is_found(rows: list[dict[str, Any]], lost: int, doubled: int, wron
     verdict = judged(*rows)
     assert not verdict.clean
     assert (verdict.lost, verdict.doubled, verdict.wrong_bills) == (lost, doubled, wrong_bills)
+
+
+def test_a_transaction_with_newer_ones_before_it_is_looked_for_further_down() -> None:
+    newer = [changed(id=number, station_transaction=f"tx{number}") for number in range(2, 8)]
+    judge = Judge(FakeApi([*newer, changed(events=ROW["events"][:2])]))
+    judge.look(station_with_one_charge())
+    assert [fault.endswith("lost: ['2']") for fault in judge.verdict.faults] == [True]
 
 
 @pytest.mark.parametrize(
