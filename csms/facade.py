@@ -149,6 +149,7 @@ class Csms:
     read: Readers
     tell: Callable[[object], None]
     connected: Callable[[], Sequence[StationRef]]
+    station: Callable[[str], StationRef | None]
     keep: Callable[[str, str], Awaitable[None]]
     kept: Callable[[str], Awaitable[str | None]]
     keep_all: Callable[[Mapping[str, str | None]], Awaitable[None]]

@@ -135,6 +135,7 @@ class Facades:
             read=Readings(self.store),
             tell=self.tell,
             connected=self.switchboard.connected,
+            station=self.switchboard.ref,
             keep=lambda key, value: notes.keep(plugin, key, value, self.now()),
             kept=lambda key: notes.kept(plugin, key),
             keep_all=lambda texts: notes.keep_all(plugin, texts, self.now()),

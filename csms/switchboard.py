@@ -62,6 +62,11 @@ class Switchboard:
         """All connected stations, a snapshot."""
         return list(self._stations.values())
 
+    def ref(self, id: str) -> StationRef | None:
+        """Who is connected under this id, for plugins."""
+        station = self._stations.get(id)
+        return None if station is None else station.ref
+
     def connected(self) -> Sequence[StationRef]:
         """Who is connected, for plugins and the API."""
         return [station.ref for station in self._stations.values()]

@@ -81,7 +81,7 @@ class Stations:
 
     def connected(self, id: str) -> StationRef | None:
         """The station if it is connected now."""
-        return next((one for one in self._csms.connected() if one.id == id), None)
+        return self._csms.station(id)
 
     async def matching(self, clauses: Iterable[Clause]) -> list[StationRef]:
         """The approved stations that a filter fits."""

@@ -15,11 +15,12 @@ from csms.api import Csms
 FITS, FAILS, LATE = "fits", "fails", "late"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Waiter:
-    """A run that waits for an event."""
+    """A run that waits for an event of a station."""
 
     run: Run
+    station: str
     wanted: Awaited
     seen: defer.Deferred[str]
 
@@ -29,7 +30,8 @@ class Waits:
 
     def __init__(self, csms: Csms) -> None:
         self._csms = csms
-        self._waiters: dict[str, list[Waiter]] = {}
+        self._waiters: dict[str, dict[str, list[Waiter]]] = {}
+        """By event and station: of ten thousand stations that wait for the same, an event is of one."""
 
     def listens(self, event: str) -> bool:
         """Whether anybody waits for an event of this name."""
@@ -41,16 +43,19 @@ class Waits:
 
     def begin(self, run: Run, wanted: Awaited) -> Waiter:
         """Begin to listen, so that nothing is missed that happens before one waits."""
-        waiter = Waiter(run, wanted, defer.Deferred())
-        self._waiters.setdefault(wanted.event, []).append(waiter)
+        waiter = Waiter(run, run.station, wanted, defer.Deferred())
+        self._waiters.setdefault(wanted.event, {}).setdefault(waiter.station, []).append(waiter)
         return waiter
 
     def end(self, waiter: Waiter) -> None:
         """Listen no more."""
-        waiters = self._waiters.get(waiter.wanted.event, [])
+        stations = self._waiters.get(waiter.wanted.event, {})
+        waiters = stations.get(waiter.station, [])
         if waiter in waiters:
             waiters.remove(waiter)
         if not waiters:
+            stations.pop(waiter.station, None)
+        if not stations:
             self._waiters.pop(waiter.wanted.event, None)
 
     async def event(self, waiter: Waiter, due: float) -> str:
@@ -62,8 +67,8 @@ class Waits:
 
     def hear(self, event: str, station: str, names: Mapping[str, Any]) -> None:
         """An event: wake those who wait for it."""
-        for waiter in list(self._waiters.get(event, ())):
-            if waiter.run.station != station or waiter.seen.called:
+        for waiter in list(self._waiters.get(event, {}).get(station, ())):
+            if waiter.seen.called:
                 continue
             wanted = waiter.wanted
             if wanted.fail and all(one.holds(event, names) for one in wanted.fail):

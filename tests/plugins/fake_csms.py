@@ -154,6 +154,7 @@ class FakeCsms:
             read=self.read,
             tell=lambda event: self.on_tell(event),
             connected=lambda: tuple(self.online),
+            station=lambda id: next((one for one in self.online if one.id == id), None),
             keep=self._keep,
             kept=self._kept,
             keep_all=lambda texts: self.on_keep(texts),
