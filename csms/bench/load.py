@@ -13,6 +13,7 @@ import json
 import re
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import cycle
 from time import perf_counter
@@ -25,6 +26,8 @@ from csms.bench.words import Build, Words, wire_time
 
 TICK_S = 0.002
 ANSWER_S = 60.0
+COMES, AGAIN_S = 60, 0.5
+"""So often a station comes that is cut off at the door, and so long it waits in between."""
 """A station that waits longer for an answer ends the run."""
 SETTLE_S = 1.0
 """How long the fleet is quiet before memory is read."""
@@ -206,7 +209,16 @@ class Load:
         return perf_counter() - began
 
     async def _join(self, number: int) -> None:
-        self._fleet.append(await self._station(number))
+        """Connect; who is cut off at the door comes again, as stations do."""
+        for _ in range(COMES):
+            with suppress(ConnectionResetError):
+                if (station := await self._station(number)) is not None:
+                    self._fleet.append(station)
+                    return
+            await asyncio.sleep(AGAIN_S)
+        raise ConnectionResetError(
+            f"the server cut off one station {COMES} times, each time before its handshake was over"
+        )
 
     async def _all_say(self, word: Callable[[Words], bytes], at_once: int) -> float:
         """Seconds until everybody has said it and is answered."""
@@ -218,7 +230,7 @@ class Load:
         await _each(self._fleet, one, at_once)
         return perf_counter() - began
 
-    async def _station(self, number: int) -> LoadStation:
+    async def _station(self, number: int) -> LoadStation | None:
         plan, name = self._plan, f"{self._plan.prefix}{number:05}"
         words = Words(name, lambda: self._now)
         headers = {"Sec-WebSocket-Protocol": "ocpp2.0.1"}
@@ -231,8 +243,8 @@ class Load:
             ssl_context=self._tls,
             websocket_handshake_timeout=ANSWER_S,
         )
-        assert isinstance(station, LoadStation)
-        return station
+        # None where the connection was lost while its handshake was under way.
+        return station if isinstance(station, LoadStation) else None
 
     async def _measure(self, name: str, seconds: float, warm_up: float) -> dict[str, float]:
         meter = self._meter

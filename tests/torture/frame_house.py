@@ -91,6 +91,8 @@ class FrameHouse:
         file.write_text(SITE)
         self.clock = QuickClock()
         self.troubles = troubles
+        self.clients: list[Client] = []
+        """Everybody who answers pings."""
         self.house = House(load_site(file), self.clock, self._now, store=InlineStore(self.clock))
         self.finish(self.house.open())
 
@@ -133,6 +135,7 @@ class Client:
         self._closed: int | None = None
         self._heard: list[list[Any]] = []
         self.open()
+        server.clients.append(self)
 
     @property
     def station(self) -> Station | None:
@@ -144,6 +147,7 @@ class Client:
         self._socket = Socket(self.server)  # type: ignore[arg-type]
         self._inflow: Inflow | None = None
         self._closed = None
+        self._heard = []
         self.maker.calls = []
         extension = ("Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover",) * self.maker.deflate
         self._socket.ask_for(f"/ocpp/{quote(self.id)}", protocols=self.maker.protocol, headers=extension)
@@ -179,11 +183,12 @@ class Client:
         self._wait(lambda: self._closed is not None or len(self._heard) >= len(attempt.expected.answers), "no answer")
         if self._closed is not None:
             raise Broken(f"closed with {self._closed}")
-        self._compare(attempt.expected)
+        heard, self._heard = self._heard, []
+        self._compare(heard, attempt.expected)
 
-    def _compare(self, expected: Expected) -> None:
+    def _compare(self, answers: list[list[Any]], expected: Expected) -> None:
         wanted = {answer.id: answer for answer in expected.answers}
-        for heard in self._heard:
+        for heard in answers:
             answer = wanted.pop(heard[1], None) if isinstance(heard[1], str) else None
             if answer is None:
                 raise Broken(f"an answer to nothing: {str(heard)[:300]}")
@@ -209,7 +214,9 @@ class Client:
             if self.server.clock.seconds() > end:
                 raise Broken(otherwise)
             self.server.clock.advance(0 if self.server.clock.due() else 0.1)
-            self._listen()
+            # The others answer their pings meanwhile; what else they heard is looked at when it is their turn.
+            for one in (self, *self.server.clients):
+                one._listen()
 
     def _readable(self) -> bool:
         return self._closed is not None or self._socket.transport.producerState == "producing"
@@ -243,12 +250,13 @@ class Client:
 
     def listen(self) -> None:
         """Hear what came while others spoke; raises Broken for anything that nobody asked for."""
-        self._heard = []
         self._listen()
         if self._heard:
             raise Broken(f"an answer to nothing: {self._heard[0]}")
         if self._closed is not None:
             raise Broken(f"closed with {self._closed}, without cause")
+        if self._socket.aborted:
+            raise Broken(f"dropped: {self._socket.protocol.wasNotCleanReason}")
 
     def _lose(self) -> None:
         """The connection is over; the next one begins."""

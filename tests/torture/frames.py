@@ -120,7 +120,7 @@ class Fuzz:
         """The neighbours are served, and everybody who sends a good call is; now and then time passes, and connections are lost."""
         for client in (*self.neighbours, *self.clients):
             client.maker.calls.clear() if client in self.neighbours else None
-            client.boot()
+            self._try(client, client.maker.right_call("BootNotification"))
             client.tell_maker()
             self._try(client, client.maker.right_call("Heartbeat"))
             if any(self.server.clock.seconds() - began > PATIENCE_S for began in client.orders.values()):
