@@ -18,7 +18,8 @@ from csms.ocpp.schemas import schemas_of
 from csms.ocpp.strict_json import LARGEST, SMALLEST
 from csms.ocpp.times import parse_time
 
-LONGEST_ID: Final = 36
+MAX_ID: Final = 36
+"""Characters of a message id (part 4, 4.1)."""
 TIMES_REMEMBERED: Final = 256
 SELDOM: Final = frozenset({"customData", "signedMeterValue", "iso15118CertificateHashData"})
 """A payload that has one of these goes the long way."""
@@ -31,8 +32,6 @@ SAYS_NOTHING: Final = frozenset(
 HEAD: Final = msgspec.json.Decoder(tuple[Literal[2], str, str, msgspec.Raw]).decode
 
 Decode = Callable[[msgspec.Raw], Any]
-
-
 Quick = tuple[str, str, bytes, Any]
 """A call that was read: its id and action, the payload's JSON as it came, and the request that it is."""
 
@@ -52,7 +51,7 @@ class QuickReader:
         try:
             _, id, action, body = HEAD(frame)
             read = self._reads.get(action)
-            if read is None or not 0 < len(id) <= LONGEST_ID:
+            if read is None or not 0 < len(id) <= MAX_ID:
                 return None
             decode = self._decoders.get(action) or self._decoder(action)
             return id, action, bytes(body), read(decode(body))

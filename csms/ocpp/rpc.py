@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from csms.ocpp.errors import MAX_DESCRIPTION, V16, V21, V201, ErrorCode, OcppError, printable, spell
-from csms.ocpp.quick import QuickReader
+from csms.ocpp.quick import MAX_ID, QuickReader
 from csms.ocpp.schemas import schemas_of
 from csms.ocpp.strict_json import NotStrictJson, dumps, loads
 
@@ -27,7 +27,6 @@ ERROR: Final = 4
 RESULT_ERROR: Final = 5
 SEND: Final = 6
 NO_ID: Final = "-1"
-MAX_ID: Final = 36
 MAX_CODE: Final = 50
 
 Payload = dict[str, Any]
