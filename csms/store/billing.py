@@ -191,9 +191,9 @@ class _Books:
         self._issuing = issuing
 
     def settle(self, draft: Bill, revision: int) -> list[Bill]:
-        bills = [bill_of(row) for row in self._connection.execute(OF_TRANSACTION, (draft.transaction,))]
+        bills = self._bills_of(draft.transaction)
         open = next((one for one in bills if one.status.open), None)
-        finals = [one for one in bills if one.status is BillStatus.FINAL and one.kind is BillKind.BILL]
+        finals = _counting(bills)
         final = finals[0] if finals else None
         if final is not None and len(finals) == 1 and same_price(final, draft):
             reason = f"the events say what bill {final.number} says"
@@ -204,10 +204,11 @@ class _Books:
         return self.replaced(final, draft, "new events") if final else [self._issue(draft, revision)]
 
     def release(self, open: Bill, released: Bill) -> list[Bill]:
-        if open.corrects is None:
-            return [self._issue(released)]
-        row = self._connection.execute(GET, (open.corrects,)).fetchone()
-        return self.replaced(bill_of(row), released, "")
+        """In place of the bill that counts now, which need not be the one that counted when the open one was priced."""
+        finals = _counting(self._bills_of(open.transaction))
+        if len(finals) > 1:
+            raise _Refused(_of_one_charge(finals))
+        return self.replaced(finals[0], released, "") if finals else [self._issue(replace(released, corrects=None))]
 
     def write_off(self, open: Bill, given: Bill) -> list[Bill]:
         return [self._put(replace(given, id=open.id, status=BillStatus.WRITTEN_OFF))]
@@ -245,6 +246,9 @@ class _Books:
         self._step(made, "credited" if bill.kind is BillKind.CREDIT else bill.status.value, bill)
         return made
 
+    def _bills_of(self, transaction: int) -> list[Bill]:
+        return [bill_of(row) for row in self._connection.execute(OF_TRANSACTION, (transaction,))]
+
     def _revision(self, transaction: int) -> int:
         billed, _ = self._connection.execute(BILLED, (transaction,)).fetchone()
         return int(billed)
@@ -254,6 +258,15 @@ class _Books:
         self._connection.execute(STEP, values)
 
 
+def _counting(bills: list[Bill]) -> list[Bill]:
+    """The bills that count: one, but where a start and its stop were issued apart."""
+    return [one for one in bills if one.status is BillStatus.FINAL and one.kind is BillKind.BILL]
+
+
+def _of_one_charge(finals: list[Bill]) -> str:
+    return f"bills {', '.join(one.number for one in finals)} are of one charge: cancel all but one"
+
+
 def _with_the_past(draft: Bill, finals: list[Bill], bills: list[Bill]) -> Bill:
     """What a person decided is not undone by an event: then the draft waits for a person, too. So it does where a start and its stop were issued
     apart, before anybody knew that they are one charge."""
@@ -261,10 +274,7 @@ def _with_the_past(draft: Bill, finals: list[Bill], bills: list[Bill]) -> Bill:
         final, *more = finals
         draft = replace(draft, corrects=final.id)
         if more:
-            numbers = ", ".join(one.number for one in finals)
-            return replace(
-                draft, status=BillStatus.QUARANTINED, reason=f"bills {numbers} are of one charge: cancel all but one"
-            )
+            return replace(draft, status=BillStatus.QUARANTINED, reason=_of_one_charge(finals))
         if final.by_hand:
             reason = f"bill {final.number} was changed by hand, and there are new events"
             return replace(draft, status=BillStatus.QUARANTINED, reason=reason)

@@ -332,6 +332,27 @@ async def test_a_start_and_a_stop_that_were_billed_apart_have_one_bill_once_they
     (bill,) = [one for one in await csms.house.store.bills.list() if one.status.open]
     assert (bill.transaction, bill.status, bill.energy_wh) == (mine, BillStatus.QUARANTINED, D(5000))
     assert ("are of one charge" if issued_apart else "different contents under the same number") in bill.reason
+    if issued_apart:
+        with pytest.raises(BillRefused, match="are of one charge"):
+            await csms.house.billing.bills.release(bill.id, by="anna", reason="it is right")
     steps = await csms.house.store.bills.history(mine)
     assert [step.reason for step in steps if "no start seen" in step.reason], "the story of both goes on"
     assert verify(csms.house.store.file) == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_bill_that_was_taken_back_meanwhile_is_not_taken_back_once_more(make: Make) -> None:
+    csms = await make(PRICED)
+    station = await charged(csms, event(0, "Started", wh=1000), event(1, "Ended", wh=2000))
+    (first,) = issued(csms)
+    by_hand = BillChange(meter_stop_wh=D(1500))
+    bills = csms.house.billing.bills
+    _, second = await bills.correct(first.id, by="anna", reason="misread", change=by_hand)
+    await charged(csms, event(2, "Updated", wh=2500), station=station)
+    (held,) = [one for one in await csms.house.store.bills.list() if one.status.open]
+    assert held.corrects == second.id
+    await bills.cancel(second.id, by="anna", reason="another driver")
+    (released,) = await bills.release(held.id, by="anna", reason="this one, after all")
+    assert (released.status, released.corrects) == (BillStatus.FINAL, None)
+    total = sum(one.price.total for one in await csms.house.store.bills.list() if one.number)
+    assert total == released.price.total == D("1.45")
