@@ -26,9 +26,9 @@ from csms.bench.words import Build, Words, wire_time
 
 TICK_S = 0.002
 ANSWER_S = 60.0
+"""A station that waits longer for an answer ends the run."""
 COMES, AGAIN_S = 60, 0.5
 """So often a station comes that is cut off at the door, and so long it waits in between."""
-"""A station that waits longer for an answer ends the run."""
 SETTLE_S = 1.0
 """How long the fleet is quiet before memory is read."""
 BODY_SHOWN = 200

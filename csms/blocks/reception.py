@@ -59,27 +59,29 @@ class Reception:
                 request = row.decode(call.payload) if call.request is None else call.request
                 outcome = await self._routes[type(request)](station, request, received)
                 reply = Reply(row.encode_answer(outcome.answer), None, self._news(station, received, outcome.events))
-        except OcppError as error:
-            self.log.info(
-                "{station} {action}: {code} {what}",
-                station=station.id,
-                action=call.action,
-                code=error.code,
-                what=error.description,
-            )
-            self._tally.call_error_out(error.code)
-            return Reply(error=error)
-        except Fenced:
-            station.drop("a newer connection of this station is open")
-            return Reply()
-        except StoreFault as fault:
-            self._say_unwell(fault)
-            return Reply()
-        except Exception:
-            self.log.failure("bug: {action} of {station} raised", action=call.action, station=station.id)
-            return Reply(error=OcppError(ErrorCode.INTERNAL_ERROR, "the CSMS could not handle this message"))
+        except Exception as fault:
+            return self._not_answered(station, call.action, fault)
         self._store_was_well = True
         return reply
+
+    def _not_answered(self, station: Station, action: str, fault: Exception) -> Reply:
+        """What a station hears of a fault: nothing, where it shall repeat; called where the fault is being handled."""
+        match fault:
+            case OcppError():
+                what = fault.description
+                self.log.info(
+                    "{station} {action}: {code} {what}", station=station.id, action=action, code=fault.code, what=what
+                )
+                self._tally.call_error_out(fault.code)
+                return Reply(error=fault)
+            case Fenced():
+                station.drop("a newer connection of this station is open")
+                return Reply()
+            case StoreFault():
+                self._say_unwell(fault)
+                return Reply()
+        self.log.failure("bug: {action} of {station} raised", action=action, station=station.id)
+        return Reply(error=OcppError(ErrorCode.INTERNAL_ERROR, "the CSMS could not handle this message"))
 
     async def _taken_over(self, station: Station, received: Received) -> Reply | None:
         """A plugin's reply, if one answers this call."""

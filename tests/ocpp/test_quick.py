@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import sys
 from collections import Counter
@@ -167,7 +168,8 @@ def test_a_name_given_twice_counts_as_it_does_the_long_way() -> None:
 @given(number=st.floats() | st.integers(-(2**70), 2**70) | st.decimals(allow_nan=False, allow_infinity=False).map(str))
 def test_a_number_keeps_every_digit(number: float | int | str) -> None:
     frame = frame_of("MeterValues", metered({"value": "@"})).replace(b'"@"', str(number).encode())
-    held_together(DIALECT201, frame)
+    plain = isinstance(number, float) and math.isfinite(number)
+    assert held_together(DIALECT201, frame) or not plain
 
 
 @settings(max_examples=300, deadline=None)

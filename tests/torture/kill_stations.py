@@ -11,6 +11,7 @@ import itertools
 import json
 import random
 import uuid
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -52,7 +53,7 @@ class Message:
     tries: int = 0
 
 
-class KillStation:
+class KillStation(ABC):
     """One station: makes messages, sends them one at a time, remembers what was answered.
 
     ``forgets_after`` so many tries it gives up a reading (0: never). With ``strays`` an answer that nobody waits for is no error: the network repeats
@@ -173,12 +174,12 @@ class KillStation:
         self._register_wh += self._random.randrange(1, 400)
         return self._register_wh
 
-    def _boot(self) -> Message:
-        raise NotImplementedError
+    @abstractmethod
+    def _boot(self) -> Message: ...
 
+    @abstractmethod
     def _more(self) -> Iterator[Message]:
         """The messages of one more transaction, or as many of them as can be made now."""
-        raise NotImplementedError
 
 
 class KillStation201(KillStation):
