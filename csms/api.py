@@ -6,7 +6,8 @@ A plugin is a class with an optional nested frozen dataclass ``Settings``, built
 
 from __future__ import annotations
 
-from csms.certificates import Authority, CertificateFault, check_chain, read_chain, read_csr
+from csms.authority import Authority
+from csms.certificates import CertificateFault, check_chain, read_chain, read_csr
 from csms.config import (
     Amount,
     ChannelSettings,
@@ -143,7 +144,8 @@ from csms.model.transactions import (
     TransactionStarted,
     TransactionUpdated,
 )
-from csms.outgoing import Fetched, OutgoingFault
+from csms.outgoing import Fetched
+from csms.reach import OutgoingFault
 from csms.registries import (
     Action,
     ActionRegistry,

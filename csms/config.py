@@ -8,16 +8,15 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from csms.door_settings import Api, Server
 from csms.settings import (
     DEFAULT_PLUGINS,
     TABLES,
     Amount,
-    Api,
     ChannelSettings,
     Database,
     Duration,
     Plugins,
-    Server,
     Site,
     SiteInfo,
     Stations,

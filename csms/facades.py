@@ -25,8 +25,9 @@ from csms.model.commands import CommandRecord
 from csms.model.station import StationRecord
 from csms.model.transactions import Transaction
 from csms.ocpp import schemas
-from csms.outgoing import Fetcher, Reach, dialled, http_agent
+from csms.outgoing import Fetcher
 from csms.plugins import PluginHost
+from csms.reach import Reach, dialled, http_agent
 from csms.site_map import SiteMap
 from csms.store import Store
 from csms.switchboard import Switchboard

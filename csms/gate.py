@@ -13,8 +13,9 @@ from twisted.internet import task
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from csms.blocks.door import Entry, Proof, refused
 from csms.blocks.provisioning import Provisioning
-from csms.blocks.security import Entry, Proof, Security, refused
+from csms.blocks.security import Security
 from csms.crowd import Crowd, Places
 from csms.hooks import Hooks
 from csms.model.security import ClientCertificate, SecurityEventKind

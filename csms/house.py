@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,7 +20,6 @@ from csms.blocks.explanation import Explainer
 from csms.blocks.healing import Healer
 from csms.blocks.monitoring import Monitoring
 from csms.blocks.notifications import LOG_KIND, LOG_SETTINGS, LogChannel, Notifications
-from csms.blocks.outcome import Handler
 from csms.blocks.people import People
 from csms.blocks.planning import Planning
 from csms.blocks.presence import Presence
@@ -43,19 +42,8 @@ from csms.facade import Csms
 from csms.facades import Facades, WaysOut
 from csms.gate import StationGate
 from csms.hooks import Hooks
-from csms.model.authorization import Authorize
-from csms.model.availability import StatusNotification
-from csms.model.certificates import GetCertificateStatus, GetEvCertificate, SignCertificate, SigningWanted
-from csms.model.data_transfer import DataTransfer
-from csms.model.metering import MeterValues
-from csms.model.monitoring import Notice, NotifyEvent
-from csms.model.provisioning import BootNotification, Heartbeat, NotifyReport, StationBooted
 from csms.model.reloading import SiteNotReloaded, SiteReloaded
-from csms.model.security import SecurityEventNotification
 from csms.model.sites import SiteScope
-from csms.model.station import StationConnected, StationLost
-from csms.model.transactions import TransactionEvent
-from csms.news import News
 from csms.ocpp.v201.transactions import decode_status
 from csms.plugins import PluginHost
 from csms.redaction import without_secrets
@@ -65,6 +53,7 @@ from csms.site_map import SiteMap
 from csms.store import Store
 from csms.switchboard import Switchboard
 from csms.web import Metrics, Rooms
+from csms.wiring import listeners, routes
 
 LOG = Logger(namespace="csms")
 GOODBYE_S = 3.0
@@ -172,7 +161,7 @@ class House:
         self.presence = Presence(
             self.hooks, self.store, self.switchboard, reactor, now, offline_after=site.stations.offline_after
         )
-        self.reception = Reception(self.hooks, self._routes(), now, self.metrics)
+        self.reception = Reception(self.hooks, routes(self), now, self.metrics)
         self._reloading = defer.DeferredLock()
         self.retention = Retention(policies.kept(self.store, site), policies.archive(site), reactor, now)
         self._facades = Facades(
@@ -190,39 +179,8 @@ class House:
             now,
             reactor,
         )
-        self._news = self._listeners()
+        self._news = listeners(self)
         self.plugins.load(self.facade)
-
-    def _listeners(self) -> News:
-        news, send = News(), self.commands.send
-        news.add(self.commands.on_event)
-        news.add(lambda event: self.keys.on_event(event, send), StationBooted)
-        news.add(lambda event: self.certificates.on_event(event, send), SigningWanted, StationBooted)
-        news.add(self.availability.on_event, StationBooted)
-        news.add(self.presence.on_event, StationBooted, StationLost)
-        news.add(self.healer.on_event, StationConnected)
-        news.add(self.tx_points.on_event, StationBooted)
-        self.billing.listen(news)
-        news.add(self.hooks.tell)
-        return news
-
-    def _routes(self) -> Mapping[type, Handler]:
-        return {
-            BootNotification: self.provisioning.boot,
-            Heartbeat: self.provisioning.heartbeat,
-            NotifyReport: self.provisioning.report,
-            StatusNotification: self.availability.status,
-            Authorize: self.authorization.authorize,
-            TransactionEvent: self.transactions.event,
-            MeterValues: self.transactions.meter_values,
-            NotifyEvent: self.monitoring.notify_event,
-            Notice: self.monitoring.notice,
-            DataTransfer: self.monitoring.data_transfer,
-            SecurityEventNotification: self.security.notified,
-            SignCertificate: self.certificates.sign,
-            GetCertificateStatus: self.certificates.status,
-            GetEvCertificate: self.certificates.ev_certificate,
-        }
 
     def tell(self, event: object) -> None:
         """News, first to the blocks that act on it, then to the plugins."""

@@ -7,11 +7,11 @@ from decimal import Decimal
 from csms.blocks.bookkeeping import BillRules
 from csms.blocks.credentials import hash_password
 from csms.blocks.deliveries import DeliveryRules
+from csms.blocks.door import DoorPolicy
 from csms.blocks.evidence import EvseRules
 from csms.blocks.healing import HealingPolicy
 from csms.blocks.provisioning import BootPolicy
 from csms.blocks.retention import Rule
-from csms.blocks.security import DoorPolicy
 from csms.blocks.sentry import TryLimits
 from csms.blocks.told_urls import UrlRules
 from csms.blocks.tx_points import PointPolicy
@@ -19,7 +19,7 @@ from csms.blocks.uploads import UploadRules
 from csms.config import Site
 from csms.evidence import MeterRules
 from csms.model.tx_points import TxPoints
-from csms.outgoing import Reach
+from csms.reach import Reach
 from csms.socket_care import Limits
 from csms.store import Archive, Store, Thinning, shelves
 from csms.strain import descriptor_limit

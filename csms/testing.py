@@ -20,7 +20,7 @@ from typing import Any
 from twisted.internet import defer, task
 from twisted.internet.task import Clock
 
-from csms.blocks.security import Proof
+from csms.blocks.door import Proof
 from csms.config import load_site
 from csms.dialects import DIALECTS
 from csms.house import House

@@ -20,9 +20,12 @@ FOLDERS = {"csms": "csms", "csms_plugins": "plugins", "twisted.plugins": "twiste
 MAY: dict[str, str] = {
     "csms": "",
     "csms.addresses": "",
-    "csms.api": "csms.certificates csms.config csms.errands csms.facade csms.hookspecs csms.model csms.outgoing csms.registries csms.workbench",
+    "csms.api": "csms.authority csms.certificates csms.config csms.errands csms.facade csms.hookspecs csms.model csms.outgoing csms.reach "
+    "csms.registries csms.workbench",
+    "csms.authority": "csms.certificates",
     "csms.blocks": "csms.blocks csms.hooks csms.model csms.news csms.running csms.stations csms.store csms.switchboard "
     "csms.ocpp.times",
+    "csms.blocks.door": "csms.model csms.refusals",
     "csms.blocks.evidence": "csms.evidence csms.model csms.store",
     "csms.blocks.explanation": (
         "csms.blocks.evidence csms.explained_bills csms.explained_orders csms.explanation csms.facade csms.hooks csms.model csms.store"
@@ -32,7 +35,7 @@ MAY: dict[str, str] = {
     # URLs are judged as those of our own requests are, and signing certificates read.
     # An order whose URL was blanked out in the ledger cannot be given again.
     "csms.blocks.profile_upgrade": "csms.blocks csms.model csms.redaction csms.stations csms.store",
-    "csms.blocks.told_urls": "csms.blocks csms.certificates csms.model csms.outgoing csms.stations",
+    "csms.blocks.told_urls": "csms.blocks csms.certificates csms.model csms.reach csms.stations",
     "csms.blocks.certificates": "csms.certificates csms.blocks csms.hooks csms.model csms.running csms.stations csms.store csms.switchboard",
     "csms.blocks.security": "csms.blocks csms.hooks csms.model csms.refusals csms.stations csms.store",
     # Which token begins a transaction and which ends it, the ledger says.
@@ -50,17 +53,18 @@ MAY: dict[str, str] = {
     "csms.blocks.reception": "csms.blocks.outcome csms.hooks csms.model csms.stations csms.store "
     "csms.ocpp.dialect csms.ocpp.errors csms.ocpp.rpc csms.ocpp.schemas",
     "csms.bench": "csms.bench",
-    "csms.cli": "csms csms.bench csms.certificates csms.cli csms.config csms.sim.command csms.starter csms.tap",
+    "csms.cli": "csms csms.authority csms.bench csms.certificates csms.cli csms.config csms.sim.command csms.starter csms.tap",
     # Commands of plugins try things out on a whole server that is not started.
     "csms.cli.workbench": "csms.cli.client csms.config csms.house csms.rehearsal csms.starter csms.store csms.store.inline",
     # csms db works on the file itself, and reads its events as the house does.
     "csms.cli.database": "csms.config csms.dialects csms.store csms.tap",
     "csms.certificate_watch": "csms.model csms.running csms.tls",
     "csms.certificates": "",
-    "csms.config": "csms.settings csms.settings_reader csms.site_files csms.site_problems csms.toml_mistakes csms.toml_positions",
+    "csms.config": "csms.door_settings csms.settings csms.settings_reader csms.site_files csms.site_problems csms.toml_mistakes csms.toml_positions",
     "csms.crowd": "",
     "csms.connection": "csms.blocks.sentry csms.frames csms.gate csms.model csms.running csms.socket_care csms.stations csms.tls",
     "csms.dialects": "csms.model csms.ocpp csms.store",
+    "csms.door_settings": "csms.setting_types",
     "csms.errands": "",
     "csms.evidence": "csms.model",
     "csms.consumption": "csms.model",
@@ -70,26 +74,28 @@ MAY: dict[str, str] = {
     "csms.explanation": "csms.explained_bills csms.explained_orders csms.model csms.store",
     "csms.facade": "csms.errands csms.model csms.outgoing csms.registries csms.running",
     # The narrow things that a plugin is given, cut from the pieces of the house.
-    "csms.facades": "csms.errands csms.blocks.commands csms.blocks.notifications csms.config csms.dialects csms.facade csms.hooks csms.model "
-    "csms.ocpp.schemas csms.outgoing csms.plugins csms.site_map csms.store csms.switchboard",
+    "csms.facades": "csms.blocks.commands csms.blocks.notifications csms.config csms.dialects csms.errands csms.facade csms.hooks csms.model "
+    "csms.ocpp.schemas csms.outgoing csms.plugins csms.reach csms.site_map csms.store csms.switchboard",
     "csms.frames": "",
     # Who comes in; the socket asks and does as it is told.
-    "csms.gate": "csms.blocks.provisioning csms.blocks.security csms.crowd csms.hooks csms.model csms.ocpp.dialect csms.refusals csms.socket_care "
-    "csms.stations csms.switchboard",
+    "csms.gate": "csms.blocks.door csms.blocks.provisioning csms.blocks.security csms.crowd csms.hooks csms.model csms.ocpp.dialect csms.refusals "
+    "csms.socket_care csms.stations csms.switchboard",
     "csms.hooks": "csms.facade",
     "csms.hookspecs": "csms.model csms.registries",
     "csms.http_door": "csms.socket_care",
     # Builds and joins: the one place that knows every piece, and which reactor it is given.
-    "csms.house": "csms.blocks csms.config csms.connection csms.dialects csms.errands csms.facade csms.facades csms.gate csms.hooks csms.hookspecs "
-    "csms.model "
-    "csms.news csms.ocpp csms.plugins csms.policies csms.redaction csms.registries csms.site_changes csms.site_map csms.store csms.switchboard "
-    "csms.web",
+    "csms.house": "csms.blocks csms.config csms.connection csms.dialects csms.errands csms.facade csms.facades csms.gate csms.hooks "
+    "csms.hookspecs csms.model csms.ocpp csms.plugins csms.policies csms.redaction csms.registries csms.site_changes csms.site_map csms.store "
+    "csms.switchboard csms.web csms.wiring",
     "csms.log_lines": "",
     "csms.ledger": "csms.model",
     "csms.model": "csms.model",
     "csms.news": "",
     "csms.ocpp": "csms.model csms.ocpp",
-    "csms.outgoing": "",
+    "csms.outgoing": "csms.reach",
+    "csms.reach": "",
+    "csms.service": "csms.addresses csms.certificate_watch csms.config csms.connection csms.house csms.plugins csms.running csms.station_sockets "
+    "csms.store csms.strain csms.tls csms.upload_door csms.watchdog csms.web",
     "csms.site_changes": "csms.model csms.settings csms.site_files csms.site_problems",
     "csms.site_files": "csms.model csms.setting_types csms.settings csms.settings_reader csms.site_problems",
     "csms.site_map": "csms.model csms.settings",
@@ -99,7 +105,7 @@ MAY: dict[str, str] = {
     "csms.plugins": "csms.config csms.hooks csms.plugin_finding csms.plugin_set csms.registries csms.running csms.site_files "
     "csms.site_routing",
     # The site file, in the words of each block.
-    "csms.policies": "csms.blocks csms.config csms.evidence csms.model csms.outgoing csms.socket_care csms.store csms.strain",
+    "csms.policies": "csms.blocks csms.config csms.evidence csms.model csms.reach csms.socket_care csms.store csms.strain",
     "csms.redaction": "",
     "csms.registries": "csms.model csms.settings",
     # A house on a clock that stands still, with the test kit's stations.
@@ -107,7 +113,7 @@ MAY: dict[str, str] = {
     "csms.refusals": "",
     "csms.running": "",
     "csms.setting_types": "",
-    "csms.settings": "csms.setting_types",
+    "csms.settings": "csms.door_settings csms.setting_types",
     "csms.settings_reader": "csms.settings csms.site_problems csms.toml_positions",
     # The simulated station is a client: of the core it knows the wire and nothing else.
     "csms.sim": "csms.sim csms.ocpp.errors csms.ocpp.rpc csms.ocpp.schemas csms.ocpp.times",
@@ -121,9 +127,8 @@ MAY: dict[str, str] = {
     "csms.strain": "",
     "csms.watchdog": "",
     "csms.switchboard": "csms.model csms.stations csms.store",
-    "csms.tap": "csms.addresses csms.certificate_watch csms.config csms.connection csms.house csms.log_lines csms.plugins csms.running "
-    "csms.station_sockets csms.store csms.strain csms.tls csms.upload_door csms.watchdog csms.web",
-    "csms.testing": "csms.blocks.security csms.config csms.dialects csms.house csms.model csms.stations csms.store",
+    "csms.tap": "csms.config csms.house csms.log_lines csms.service",
+    "csms.testing": "csms.blocks.door csms.config csms.dialects csms.house csms.model csms.stations csms.store",
     "csms.tls": "csms.model",
     "csms.turns": "",
     "csms.toml_mistakes": "csms.site_problems csms.toml_positions",
@@ -135,6 +140,7 @@ MAY: dict[str, str] = {
     "csms.web.wire": "csms.http_door csms.web",
     # Where stations leave files, beside the door where they connect.
     "csms.upload_door": "csms.blocks.uploads csms.crowd csms.http_door",
+    "csms.wiring": "csms.blocks csms.hooks csms.model csms.news",
     "csms.workbench": "csms.model",
     "csms_plugins": "csms.api",
     "twisted.plugins": "",
@@ -162,12 +168,12 @@ LIBRARIES: dict[str, str] = {
     "orjson": "csms.ocpp csms.redaction csms.store csms.web",
     "websockets": "csms.frames",
     "OpenSSL": "csms.tls",
-    "cryptography": "csms.certificates csms_plugins.ocmf_keys csms_plugins.plug_and_charge csms_plugins.plug_and_charge_ocsp",
-    "zope": "csms.outgoing csms.rehearsal csms.socket_care csms.tls csms.web",
+    "cryptography": "csms.authority csms.certificates csms_plugins.ocmf_keys csms_plugins.plug_and_charge csms_plugins.plug_and_charge_ocsp",
+    "zope": "csms.outgoing csms.reach csms.rehearsal csms.socket_care csms.tls csms.web",
     "twisted": "csms.blocks csms.cli csms.connection csms.facade csms.facades csms.gate csms.hooks csms.house csms.outgoing csms.plugin_set "
     "csms.plugins csms.registries csms.rehearsal csms.running csms.sim csms.socket_care csms.station_reactor csms.stations "
     "csms.store csms.switchboard csms.tap csms.testing csms.tls csms.web csms_plugins twisted.plugins csms.strain "
-    "csms.certificate_watch csms.crowd csms.errands csms.http_door csms.log_lines csms.turns csms.upload_door csms.watchdog",
+    "csms.certificate_watch csms.crowd csms.errands csms.http_door csms.reach csms.service csms.log_lines csms.turns csms.upload_door csms.watchdog",
 }
 """Which parts may import which library; a library that is not here may be imported by nobody."""
 

@@ -32,7 +32,7 @@ epollreactor = pytest.importorskip(
 )
 
 # ruff: noqa: E402 - where there is no epoll, there is none of what follows
-from csms.certificates import Authority, write_pair
+from csms.authority import Authority, write_pair
 from csms.station_reactor import StationReactor
 from csms.tls import Contexts, TlsFiles, wrapped
 

@@ -6,7 +6,6 @@ can be seen stays ``accepted`` until it is (``csms.blocks.effects``), or until i
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -17,8 +16,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from csms.blocks.authorization import AuthorizationBlock
-from csms.blocks.credentials import generate_password
 from csms.blocks.effects import Effect, effect_of
+from csms.blocks.numbering import numbered
 from csms.blocks.planning import Planning
 from csms.blocks.profile_upgrade import ProfileUpgrade
 from csms.blocks.station_keys import StationKeys
@@ -34,10 +33,8 @@ from csms.model.commands import (
     CommandState,
     RawCall,
 )
-from csms.model.diagnostics import GetLog
-from csms.model.firmware import UpdateFirmware
 from csms.model.provisioning import GetBaseReport, GetVariables, Reset, ResetPlan, SetVariables
-from csms.model.security_commands import SetPassword, UpgradeSecurityProfile
+from csms.model.security_commands import UpgradeSecurityProfile
 from csms.model.station import StationConnected, StationRef
 from csms.model.transactions import GetTransactionStatus, RequestStartTransaction
 from csms.ocpp.dialect import Payload
@@ -103,7 +100,7 @@ class Commands:
         return await self._carry_out(record, command)
 
     async def _written_down(self, station: str, command: object, origin: str) -> tuple[object, CommandRecord]:
-        command, now = _numbered(command, self._now()), self._now()
+        command, now = numbered(command, self._now()), self._now()
         return command, await self._store.commands.add(
             station, type(command).__name__, _arguments(command), origin, now
         )
@@ -302,26 +299,6 @@ def _check(station: Station, call: RawCall) -> None:
         check(station.protocol, call.action, dict(call.payload))
     except OcppError as wrong:
         raise CommandFailed(CommandState.FAILED, wrong.code.value, wrong.description) from None
-
-
-def _numbered(command: object, now: datetime) -> object:
-    """Give commands that are told apart by a number one, where the caller gave none."""
-    match command:
-        case RequestStartTransaction(remote_start_id=None):
-            return replace(command, remote_start_id=secrets.randbelow(2**31))
-        case GetBaseReport(request_id=None):
-            return replace(command, request_id=secrets.randbelow(2**31))
-        case SetPassword(password=None):
-            return SetPassword(generate_password())
-        case GetLog() | UpdateFirmware():
-            number = command.request_id if command.request_id is not None else secrets.randbelow(2**31)
-            return replace(command, request_id=number, **_at_once(command, now))
-    return command
-
-
-def _at_once(command: GetLog | UpdateFirmware, now: datetime) -> Mapping[str, Any]:
-    """Firmware without a time is to be fetched now."""
-    return {"retrieve_at": command.retrieve_at or now} if isinstance(command, UpdateFirmware) else {}
 
 
 def _arguments(command: object) -> Mapping[str, Any]:

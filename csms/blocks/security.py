@@ -7,12 +7,13 @@ until it is shown; from then on it is the only one. So no crash between two step
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from twisted.logger import Logger
 
 from csms.blocks.credentials import DECOY, hash_password, password_matches
+from csms.blocks.door import DoorPolicy, Entry, Proof, refused
 from csms.blocks.outcome import Outcome, Received
 from csms.blocks.sentry import Sentry
 from csms.hooks import Hooks
@@ -35,53 +36,6 @@ from csms.store import KeptCertificate, Standing, Store, StoreFault
 CERTIFICATE_KIND = "ChargingStationCertificate"
 ENROLMENT = timedelta(hours=1)
 """How long after its approval a station without a password may come and be given one."""
-
-
-@dataclass(frozen=True, slots=True)
-class DoorPolicy:
-    """What the site file says about unknown stations and about the names in client certificates."""
-
-    unknown: str = "pending"
-    enrolment: str = ""
-    """The hash of the password that a station without one of its own has to show; empty: none has to."""
-    pending_limit: int = 100
-    organization: str = ""
-    common_name: str = "either"
-    open: bool = False
-    """Whether any listener takes stations without a proof."""
-    profiles: frozenset[int] = frozenset({0, 1})
-    """The security profiles of all listeners."""
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """What a connection shows, and which profiles its listener takes."""
-
-    profiles: frozenset[int] = frozenset({0, 1})
-    password: bytes | None = None
-    certificate: ClientCertificate | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """The decision at the door; ``enrolling``: let in only to be given its first key. ``wait_s``: a refusal is told after so long."""
-
-    refusal: Refusal | None = None
-    reason: str = ""
-    status: int = 0
-    profile: SecurityProfile = SecurityProfile.NONE
-    enrolling: bool = False
-    wait_s: float = 0.0
-
-    @property
-    def admit(self) -> bool:
-        """Whether the WebSocket may open."""
-        return self.refusal is None
-
-
-def refused(refusal: Refusal, reason: str = "") -> Entry:
-    """The way in is shut; the reason is for the log."""
-    return Entry(refusal, reason or refusal.cause, refusal.status)
 
 
 class Security:

@@ -25,7 +25,7 @@ from csms.model.diagnostics import GetLog
 from csms.model.firmware import UpdateFirmware
 from csms.model.provisioning import SetVariables
 from csms.model.security_commands import SetNetworkProfile, UpgradeSecurityProfile
-from csms.outgoing import Reach
+from csms.reach import Reach
 from csms.stations import CommandFailed
 
 FILES = frozenset({"http", "https", "ftp", "ftps", "sftp"})

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from csms.certificates import Authority, CertificateFault, write_pair
+from csms.authority import Authority, write_pair
+from csms.certificates import CertificateFault
 from csms.cli.client import Api, over_api
 from csms.cli.show import rows
 

@@ -10,15 +10,15 @@ import pytest
 import pytest_twisted
 from block_kit import Make
 
+from csms.authority import Authority
 from csms.blocks.told_urls import FILES, SOCKETS, url_fault
-from csms.certificates import Authority
 from csms.model.commands import RawCall
 from csms.model.data_transfer import DataTransfer
 from csms.model.diagnostics import GetLog
 from csms.model.firmware import UpdateFirmware
 from csms.model.provisioning import SetVariables, Variable, VariableValue
 from csms.model.security_commands import SetNetworkProfile
-from csms.outgoing import Reach
+from csms.reach import Reach
 
 GOOD = (
     "https://firmware.example/1.bin",

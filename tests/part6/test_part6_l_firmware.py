@@ -11,7 +11,7 @@ import pytest
 import pytest_twisted
 from part6_kit import Payload, Scene
 
-from csms.certificates import Authority
+from csms.authority import Authority
 from csms.model.commands import CommandRecord, CommandState, RawCall
 from csms.model.firmware import UpdateFirmware
 from csms.model.security import SecurityEventRaised

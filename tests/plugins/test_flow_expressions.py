@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -177,10 +176,9 @@ def test_every_good_expression_gives_a_value_for_any_data(text: str, station: An
     shown(found.run({**NAMES, "station": station, "gap": gap, "a": a}))
 
 
-def test_the_worst_pattern_is_still_quick() -> None:
-    begin = time.perf_counter()
+def test_the_worst_pattern_comes_to_an_end() -> None:
+    """Whoever tried every way to fit it would be at it for ever."""
     assert not glob("a" * 5000, "*a" * 50 + "b")
-    assert time.perf_counter() - begin < 2.0
 
 
 @pytest.mark.parametrize(

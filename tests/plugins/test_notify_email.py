@@ -19,7 +19,7 @@ from fake_csms import NOON, FakeCsms
 from twisted.internet import defer, reactor
 
 from csms.api import DeliveryFailed, Notification
-from csms.outgoing import dialled
+from csms.reach import dialled
 
 aiosmtpd = pytest.importorskip("aiosmtpd", reason="aiosmtpd is not installed: pip install '.[test]'")
 from aiosmtpd.controller import Controller  # noqa: E402

@@ -21,7 +21,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
 from csms.api import DeliveryFailed, Notification
-from csms.outgoing import http_agent
+from csms.reach import http_agent
 
 KEY = bytes(range(32))
 SECRET = "whsec_" + base64.b64encode(KEY).decode()

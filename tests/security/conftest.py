@@ -11,7 +11,7 @@ import pytest
 import pytest_twisted
 from tls_kit import Door, WiredClock, deferred, make_pki, site
 
-from csms.certificates import Authority
+from csms.authority import Authority
 from csms.testing import make_csms
 
 

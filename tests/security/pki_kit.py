@@ -15,7 +15,8 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from csms.certificates import Authority, new_key, read_chain
+from csms.authority import Authority, new_key
+from csms.certificates import read_chain
 from csms.model.ocsp import CertificateHash
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

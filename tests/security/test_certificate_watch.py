@@ -7,8 +7,9 @@ from pathlib import Path
 
 from twisted.internet.task import Clock
 
+from csms.authority import Authority
 from csms.certificate_watch import CertificateWatch
-from csms.certificates import Authority, read_chain
+from csms.certificates import read_chain
 from csms.tls import Contexts, TlsFiles
 
 

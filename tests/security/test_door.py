@@ -14,7 +14,7 @@ from socket_kit import Socket
 from tls_kit import deferred
 
 from csms.blocks.credentials import generate_password, hash_password, password_matches
-from csms.blocks.security import Entry, Proof
+from csms.blocks.door import Entry, Proof
 from csms.model.security import ClientCertificate, SecurityEventRaised
 from csms.model.station import Handshake
 from csms.refusals import Refusal

@@ -23,7 +23,8 @@ from twisted.web.resource import Resource
 from twisted.web.server import Site
 
 import csms.plugins
-from csms.certificates import Authority, new_key, read_chain, read_csr
+from csms.authority import Authority, new_key
+from csms.certificates import read_chain, read_csr
 from csms.model.certificates import CertificateInstalled
 from csms.model.security import SecurityEventRaised
 from csms.testing import TestCsms, running_csms

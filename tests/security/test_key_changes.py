@@ -13,7 +13,7 @@ from tls_kit import deferred, in_reactor
 from twisted.internet import defer
 from twisted.internet.threads import deferToThread
 
-from csms.blocks.security import Proof
+from csms.blocks.door import Proof
 from csms.model.security_commands import SetPassword
 from csms.model.station import Handshake
 from csms.testing import FakeStation, TestCsms, make_csms

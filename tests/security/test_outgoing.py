@@ -12,7 +12,8 @@ from twisted.internet import defer
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
-from csms.outgoing import Fetcher, OutgoingFault, Reach, check_url, http_agent
+from csms.outgoing import Fetcher, check_url
+from csms.reach import OutgoingFault, Reach, http_agent
 
 LOOPBACK = Reach((ip_network("127.0.0.0/8"),))
 

@@ -11,7 +11,7 @@ import pytest
 import pytest_twisted
 from tls_kit import TlsStation, deferred
 
-from csms.certificates import Authority, write_pair
+from csms.authority import Authority, write_pair
 from csms.model.commands import CommandState
 from csms.model.provisioning import SetVariables, Variable, VariableValue
 from csms.model.security_commands import UpgradeSecurityProfile

@@ -13,7 +13,8 @@ import pytest_twisted
 from pki_kit import Contracts, csr, web_of_contracts
 from tls_kit import Door, TlsStation, deferred, site
 
-from csms.certificates import Authority, read_chain
+from csms.authority import Authority
+from csms.certificates import read_chain
 from csms.model.availability import TriggerMessage
 from csms.model.certificates import (
     CertificateInstalled,

@@ -9,7 +9,7 @@ import pytest
 import pytest_twisted
 from tls_kit import deferred, make_pki, site
 
-from csms.blocks.security import Proof
+from csms.blocks.door import Proof
 from csms.model.commands import CommandState
 from csms.model.security import SecurityProfile
 from csms.model.security_commands import UpgradeSecurityProfile

@@ -13,7 +13,8 @@ import pytest_twisted
 from pki_kit import NOON, csr, weak_csr
 from tls_kit import deferred
 
-from csms.certificates import Authority, CertificateFault, made_for, new_key, read_csr
+from csms.authority import Authority, new_key
+from csms.certificates import CertificateFault, made_for, read_csr
 from csms.model.availability import TriggerMessage
 from csms.model.certificates import (
     CertificateInstalled,

@@ -17,7 +17,7 @@ from tls_kit import HOST, Door, TlsStation, site
 from twisted.logger import LogLevel
 from websockets.exceptions import ConnectionClosed
 
-from csms.certificates import write_pair
+from csms.authority import write_pair
 from csms.cli.show import plain
 from csms.log_lines import log_line
 from csms.testing import running_csms

@@ -13,7 +13,7 @@ import pytest_twisted
 from tls_expected import TLS_1_2, TLS_1_3
 from tls_kit import HOST, Door
 
-from csms.certificates import write_pair
+from csms.authority import write_pair
 
 IN_OPENSSL = {
     "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256": "ECDHE-ECDSA-AES128-GCM-SHA256",

@@ -29,10 +29,10 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.typing import Subprotocol
 from zope.interface import implementer
 
-from csms.certificates import CA_NAME, Authority, write_pair
+from csms.authority import CA_NAME, Authority, write_pair
 from csms.connection import station_factory
 from csms.model.security import SecurityEventRaised
-from csms.tap import tls_contexts
+from csms.service import tls_contexts
 from csms.testing import TestCsms
 from csms.tls import wrapped
 
