@@ -223,7 +223,8 @@ def _other_word(spot: Spot) -> frozenset[str]:
 def _too_many(spot: Spot) -> frozenset[str]:
     if not isinstance(spot.value, list):
         return frozenset()
-    spot.value = spot.value * (spot.schema["maxItems"] + 1)
+    most = spot.schema["maxItems"]
+    spot.value = (spot.value * (most + 1))[: most + 1]
     return frozenset((OCCURRENCE,))
 
 
