@@ -144,6 +144,7 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
             tell=self.gate.tell,
             clock=self.gate.clock,
             call_timeout_s=self.gate.limits.call_timeout_s,
+            round=self.gate.round,
             fast_path=self.gate.limits.fast_path,
         )
         station.profile = entry.profile

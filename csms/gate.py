@@ -22,6 +22,7 @@ from csms.model.security import ClientCertificate, SecurityEventKind
 from csms.model.station import Handshake
 from csms.ocpp.dialect import Dialect
 from csms.refusals import Refusal
+from csms.rounds import Round
 from csms.socket_care import Limits, RefusedIdentity, basic_credentials, identity
 from csms.stations import Answerer, Station
 from csms.switchboard import Switchboard
@@ -50,6 +51,7 @@ class StationGate:
     logged: Callable[[str, str, bytes], None]
     now: Callable[[], Any]
     clock: IReactorTime
+    round: Round = field(default_factory=Round)
     crowd: Crowd = field(init=False)
 
     def __post_init__(self) -> None:

@@ -98,7 +98,7 @@ class CsmsService(Service):
         )
         api.noisy = False
         self._strain.guarded(api, operators=True)
-        sockets = for_stations(self._reactor)
+        sockets = for_stations(self._reactor, gate.round)
         for listener, context in zip(self._site.listeners, contexts, strict=True):
             factory = station_factory(gate, self._reactor, frozenset(listener.profiles))
             door = self._strain.guarded(_with_tls(factory, context, self._reactor))

@@ -165,13 +165,17 @@ class StationTransport(Server):
 
     bufferSize = 4096
 
-    def doRead(self) -> Any:
-        """Hand on what has come; gives the reason if the connection is over."""
+    def taken(self) -> bytes:
+        """What has come and is now out of the socket, for ``hand_on``; empty where there is none, or nothing can come any more."""
         try:
-            data = self.socket.recv(self.bufferSize)
+            return self.socket.recv(self.bufferSize)
         except OSError:
-            return super().doRead()
-        return super()._dataReceived(data)
+            return b""
+
+    def hand_on(self, data: bytes) -> None:
+        """Give the protocol what was taken, unless the connection was closed meanwhile."""
+        if self.connected and not self.disconnecting:
+            self.protocol.dataReceived(data)
 
     def write_now(self, data: bytes) -> None:
         """Write without waiting for the reactor's next turn, where nothing waits to be sent; all else goes the usual way, in order.

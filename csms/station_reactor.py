@@ -12,6 +12,7 @@ from twisted.internet.epollreactor import EPOLLIN, EPollReactor
 from twisted.internet.tcp import Port
 from twisted.logger import Logger
 
+from csms.rounds import Round
 from csms.socket_care import StationTransport
 
 LOG = Logger(namespace="csms.sockets")
@@ -26,8 +27,9 @@ class StationPort(Port):
 class StationReactor(EPollReactor):
     """Waits for many sockets on behalf of a running reactor."""
 
-    def __init__(self, outer: Any) -> None:
+    def __init__(self, outer: Any, round: Round) -> None:
         self._outer = outer
+        self._round = round
         super().__init__()  # type: ignore[no-untyped-call]
         outer.addReader(self)
 
@@ -60,8 +62,12 @@ class StationReactor(EPollReactor):
         return "stations"
 
     def doRead(self) -> None:
-        """Serve every socket that is ready; what one of them raises ends that one, and the others never hear of it."""
+        """Serve every socket that is ready, as one round; what one of them raises ends that one, and the others never hear of it.
+
+        First what has come is taken from all of them, then each gets what is its own: the kernel's work and ours, each in one go.
+        """
         sockets = self._selectables
+        came: list[tuple[int, StationTransport, bytes]] = []
         for fd, event in self._poller.poll(0, len(sockets)):
             socket = sockets.get(fd)
             if socket is None:
@@ -69,14 +75,22 @@ class StationReactor(EPollReactor):
             try:
                 if event != EPOLLIN:
                     self._doReadOrWrite(socket, fd, event)  # type: ignore[no-untyped-call]
+                elif type(socket) is StationTransport and (data := socket.taken()):
+                    came.append((fd, socket, data))
                 elif over := socket.doRead():
                     self._disconnectSelectable(socket, over, True)  # type: ignore[no-untyped-call]
             except Exception as fault:
-                LOG.failure("bug: serving a station's socket failed")
-                self._drop(fd, socket, fault)
+                self._failed(fd, socket, fault)
+        with self._round:
+            for fd, socket, data in came:
+                try:
+                    socket.hand_on(data)
+                except Exception as fault:
+                    self._failed(fd, socket, fault)
 
-    def _drop(self, fd: int, socket: Any, fault: Exception) -> None:
+    def _failed(self, fd: int, socket: Any, fault: Exception) -> None:
         """End the connection of a socket that raised, unless its end is what raised."""
+        LOG.failure("bug: serving a station's socket failed")
         if self._selectables.get(fd) is not socket:
             return
         try:

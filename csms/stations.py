@@ -22,6 +22,7 @@ from csms.ocpp.dialect import Dialect, NotSupportedByStation, Payload
 from csms.ocpp.errors import OcppError
 from csms.ocpp.rpc import Call, Failure, Garbled, Peer, Result
 from csms.ocpp.triggers import asked_for
+from csms.rounds import Round
 from csms.running import run_now
 from csms.turns import Turns
 
@@ -81,6 +82,7 @@ class Station:
         tell: Callable[[object], None],
         clock: IReactorTime,
         call_timeout_s: float,
+        round: Round | None = None,
         fast_path: bool = True,
     ) -> None:
         self.ref = ref
@@ -109,10 +111,12 @@ class Station:
         self._tell = tell
         self._clock = clock
         self._timeout_s = call_timeout_s
+        self._round = Round() if round is None else round
         self._peer = Peer(dialect.protocol, dialect.quick if fast_path else None)
         self._inbox: deque[Call] = deque()
         self._answering: Call | None = None
         self._serving = False
+        self._due = False
         self._held = False
         self._turns = Turns()
         self._waiting: defer.Deferred[Result | Failure] | None = None
@@ -131,8 +135,9 @@ class Station:
         match received:
             case Call():
                 self._inbox.append(received)
-                if self._answering is None:
-                    self._next()
+                if self._answering is None and not self._due:
+                    self._due = True
+                    self._round.add(received.action, self._begin)
                 elif len(self._inbox) > INBOX_HIGH and not self._held:
                     self._held = True
                     self._hold(True)
@@ -145,6 +150,15 @@ class Station:
                 self._write(reply)
             case _:
                 self.log.debug("{station} sent something to ignore: {what}", station=self.id, what=received)
+
+    def _begin(self) -> None:
+        """Answer what came in this round."""
+        self._due = False
+        try:
+            self._next()
+        except Exception:
+            self.log.failure("bug: answering {station} raised", station=self.id)
+            self.drop("the CSMS cannot serve this station now")
 
     def _next(self) -> None:
         """Answer calls until one has to wait or none is left; one loop at a time, so that a long inbox needs no deep stack."""

@@ -79,7 +79,7 @@ MAY: dict[str, str] = {
     "csms.frames": "",
     # Who comes in; the socket asks and does as it is told.
     "csms.gate": "csms.blocks.door csms.blocks.provisioning csms.blocks.security csms.crowd csms.hooks csms.model csms.ocpp.dialect csms.refusals "
-    "csms.socket_care csms.stations csms.switchboard",
+    "csms.rounds csms.socket_care csms.stations csms.switchboard",
     "csms.hooks": "csms.facade",
     "csms.hookspecs": "csms.model csms.registries",
     "csms.http_door": "csms.socket_care",
@@ -120,9 +120,10 @@ MAY: dict[str, str] = {
     "csms.site_problems": "",
     "csms.socket_care": "",
     "csms.starter": "csms.model csms.settings csms.settings_reader",
-    "csms.station_reactor": "csms.socket_care",
-    "csms.station_sockets": "csms.station_reactor",
-    "csms.stations": "csms.model csms.ocpp csms.running csms.turns",
+    "csms.rounds": "",
+    "csms.station_reactor": "csms.rounds csms.socket_care",
+    "csms.station_sockets": "csms.rounds csms.station_reactor",
+    "csms.stations": "csms.model csms.ocpp csms.rounds csms.running csms.turns",
     "csms.store": "csms.store csms.model csms.ledger csms.running",
     "csms.strain": "",
     "csms.watchdog": "",
@@ -171,7 +172,7 @@ LIBRARIES: dict[str, str] = {
     "cryptography": "csms.authority csms.certificates csms_plugins.ocmf_keys csms_plugins.plug_and_charge csms_plugins.plug_and_charge_ocsp",
     "zope": "csms.outgoing csms.reach csms.rehearsal csms.socket_care csms.tls csms.web",
     "twisted": "csms.blocks csms.cli csms.connection csms.facade csms.facades csms.gate csms.hooks csms.house csms.outgoing csms.plugin_set "
-    "csms.plugins csms.registries csms.rehearsal csms.running csms.sim csms.socket_care csms.station_reactor csms.stations "
+    "csms.plugins csms.registries csms.rehearsal csms.rounds csms.running csms.sim csms.socket_care csms.station_reactor csms.stations "
     "csms.store csms.switchboard csms.tap csms.testing csms.tls csms.web csms_plugins twisted.plugins csms.strain "
     "csms.certificate_watch csms.crowd csms.errands csms.http_door csms.reach csms.service csms.log_lines csms.turns csms.upload_door csms.watchdog",
 }

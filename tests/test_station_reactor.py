@@ -33,6 +33,7 @@ epollreactor = pytest.importorskip(
 
 # ruff: noqa: E402 - where there is no epoll, there is none of what follows
 from csms.authority import Authority, write_pair
+from csms.rounds import Round
 from csms.station_reactor import StationReactor
 from csms.tls import Contexts, TlsFiles, wrapped
 
@@ -61,7 +62,7 @@ class Side(Protocol):
 def inner() -> Iterator[StationReactor]:
     from twisted.internet import reactor
 
-    made = StationReactor(reactor)
+    made = StationReactor(reactor, Round())
     yield made
     reactor.removeReader(made)
     made.disconnectAll()
@@ -281,11 +282,59 @@ async def test_without_descriptors_nobody_new_comes_in_and_those_inside_go_on(in
     await port.stopListening()
 
 
+@pytest_twisted.ensureDeferred
+async def test_all_that_came_is_read_before_anything_is_answered() -> None:
+    from twisted.internet import reactor
+
+    told: list[str] = []
+    round = Round()
+    inner = StationReactor(reactor, round)
+    sides = []
+    for name in "AB":
+        side = Side()
+        side.on_data = lambda data, name=name: (  # type: ignore[misc]
+            told.append(f"{name} read"),
+            round.add("Heartbeat", lambda: told.append(f"{name} answered")),
+        )
+        sides.append((side, *await joined(inner, side)))
+    for _, client, _ in sides:
+        client.transport.write(b"x")
+        # Both wait in their sockets before this turn of the reactor ends.
+        client.transport.doWrite()
+    await until(lambda: len(told) == 4)
+    assert [what.partition(" ")[2] for what in told] == ["read", "read", "answered", "answered"]
+    for side, client, port in sides:
+        client.transport.loseConnection()
+        await side.ended
+        await port.stopListening()
+    reactor.removeReader(inner)
+    inner.disconnectAll()
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_was_taken_for_a_connection_that_another_one_closed_is_not_handed_on(inner: StationReactor) -> None:
+    one, two = Side(), Side()
+    one.on_data = lambda data: two.transport.loseConnection()
+    two.on_data = lambda data: one.transport.loseConnection()
+    (first, port), (second, other) = await joined(inner, one), await joined(inner, two)
+    for client in (first, second):
+        client.transport.write(b"x")
+        client.transport.doWrite()
+    await until(lambda: one.ended.called or two.ended.called)
+    assert sorted((bytes(one.heard), bytes(two.heard))) == [b"", b"x"]
+    for client in (first, second):
+        client.transport.loseConnection()
+    await defer.DeferredList([one.ended, two.ended])
+    for each in (port, other):
+        await each.stopListening()
+
+
 SERVES = """
 import sys
 from twisted.internet import {kind}
 {kind}.install()
 from twisted.internet import reactor, protocol
+from csms.rounds import Round
 from csms.station_sockets import for_stations
 
 class Echo(protocol.Protocol):
@@ -301,7 +350,7 @@ class Asks(protocol.Protocol):
     def connectionLost(self, reason):
         print("lost", flush=True)
 
-inner = for_stations(reactor)
+inner = for_stations(reactor, Round())
 port = inner.listenTCP(0, protocol.Factory.forProtocol(Echo), interface="127.0.0.1")
 protocol.ClientCreator(reactor, Asks).connectTCP("127.0.0.1", port.getHost().port)
 reactor.callLater(20, reactor.stop)

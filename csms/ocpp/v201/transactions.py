@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from csms.model.billing import ShowCost
+from csms.model.making import maker
 from csms.model.transactions import (
     EventType,
     GetTransactionStatus,
@@ -23,6 +24,7 @@ from csms.ocpp.v201.authorization import encode_info, encode_token, read_token
 from csms.ocpp.v201.metering import unread
 
 LONGEST_ID = 36
+EVENT = maker(TransactionEvent)
 KINDS = {kind.value: kind for kind in EventType}
 
 
@@ -30,7 +32,7 @@ def read_event(said: Any) -> TransactionEvent:
     """One transaction event; an Ended without a reason was stopped locally, as part 2 lets stations leave just that one out."""
     info, seq_no, kind = said.transactionInfo, said.seqNo, KINDS[said.eventType]
     evse, token, values = said.evse, said.idToken, said.meterValue
-    return TransactionEvent(
+    return EVENT(
         info.transactionId,
         kind,
         time_of(said.timestamp),
