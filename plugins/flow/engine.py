@@ -11,6 +11,7 @@ from typing import Any
 from csms_plugins.flow.conditions import loop_of, unmet
 from csms_plugins.flow.doer import Doer
 from csms_plugins.flow.events import Kind, Vocabulary, event_names
+from csms_plugins.flow.glances import Glances
 from csms_plugins.flow.holds import Holds
 from csms_plugins.flow.journal import Journal
 from csms_plugins.flow.news import NOBODY, ORIGIN, RuleNews, TimerFired
@@ -56,6 +57,7 @@ class Engine:
         self._bound: dict[str, tuple[Rule, ...]] = {}
         self._active: frozenset[str] = frozenset()
         """The events with a rule that wants to know the active transactions."""
+        self._glances = Glances(self, self._bound, self._vocabulary)
         self._queues: dict[str, deque[tuple[object, tuple[str, ...]]]] = {}
         self.started = False
 
@@ -72,6 +74,7 @@ class Engine:
         self._active = frozenset(
             name for name, bound in self._bound.items() if any(one.reads(ACTIVE_TX) for one in bound)
         )
+        self._glances = Glances(self, self._bound, vocabulary)
         self.pendings.keep_only(self.rules)
         if self.started:
             self.timers.use(ordered)
@@ -152,11 +155,11 @@ class Engine:
             return
         station = event.station.id
         queue = self._queues.get(station)
-        if queue is None:
+        if queue is not None:
+            queue.append((event, names))
+        elif not self._glances.pass_over(event, names):
             self._queues[station] = deque([(event, names)])
             self.csms.later(0, lambda: self._work(station))
-        else:
-            queue.append((event, names))
 
     async def _work(self, station: str) -> None:
         queue = self._queues[station]

@@ -6,6 +6,7 @@ has had time to say how it is.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -68,6 +69,8 @@ class Pendings:
         self._stations = stations
         self._fire = fire
         self._by_place: dict[tuple[str, str], Pending] = {}
+        self._of_station: Counter[str] = Counter()
+        """How many there are about each station."""
 
     def begin(
         self, rule: Rule, thing: str, event: str, names: dict[str, Any], causes: tuple[str, ...], effect: str
@@ -84,7 +87,7 @@ class Pendings:
 
     def end(self, rule: Rule, thing: str) -> Pending | None:
         """It is no longer true; gives what had begun."""
-        pending = self._by_place.pop((rule.id, thing), None)
+        pending = self._taken(rule.id, thing)
         if pending is not None:
             if pending.timer is not None and pending.timer.active():
                 pending.timer.cancel()
@@ -103,6 +106,10 @@ class Pendings:
         """What a rule waits for, for people."""
         found = [one for one in self._by_place.values() if one.rule.id == rule]
         return [{"thing": one.thing, "since": _at(one.since), "until": _at(one.due), "away": one.away} for one in found]
+
+    def about(self, station: str) -> bool:
+        """Whether something has begun there."""
+        return station in self._of_station
 
     def count(self) -> int:
         """How many there are."""
@@ -138,8 +145,18 @@ class Pendings:
             if pending.timer is not None and pending.timer.active():
                 pending.timer.cancel()
 
+    def _taken(self, rule: str, thing: str) -> Pending | None:
+        pending = self._by_place.pop((rule, thing), None)
+        if pending is not None:
+            self._of_station[pending.station] -= 1
+            if not self._of_station[pending.station]:
+                del self._of_station[pending.station]
+        return pending
+
     def _add(self, pending: Pending) -> None:
+        self._taken(pending.rule.id, pending.thing)
         self._by_place[pending.rule.id, pending.thing] = pending
+        self._of_station[pending.station] += 1
         self._journal.put(_key(pending), pending.to_json())
         self._journal.soon()
         delay = max(0.0, pending.due - self._csms.now().timestamp())
@@ -156,7 +173,7 @@ class Pendings:
         names = await self._stations.fresh(pending.names, active=pending.rule.reads(("station", "active_tx")))
         if pending.event == "status":
             names["status"] = await self._status(pending)
-        self._by_place.pop((pending.rule.id, pending.thing), None)
+        self._taken(pending.rule.id, pending.thing)
         self._journal.drop(_key(pending))
         await self._fire(pending, names)
 
