@@ -83,32 +83,28 @@ class AuthorizationBlock:
             self.log,
         )
 
-    async def judge(self, request: AuthorizationRequest, *, own: Callable[[str, str], bool] | None = None) -> Judged:
-        """Whether a token may charge now; ``own(station, transaction)`` names the transaction that asks, which never counts as another."""
+    async def judge(self, request: AuthorizationRequest, *, own: str = "", counted: bool = True) -> Judged:
+        """Whether a token may charge now. ``own`` is the id on the wire of the transaction that asks, which never counts as another; where what
+        charges elsewhere is no matter, nothing is ``counted``."""
         answer = await self._hooks.ask("authorize", request=request)
         if answer is None:
             reason = "no plugin knows this token"
             return self._judged(request, Authorization(AuthorizationStatus.UNKNOWN, reason=reason), "")
         authorization: Authorization = answer.value
-        if authorization.status is AuthorizationStatus.ACCEPTED and await self._too_many(request, authorization, own):
+        if (
+            authorization.status is AuthorizationStatus.ACCEPTED
+            and counted
+            and self._too_many(request, authorization, own)
+        ):
             reason = "the token is charging elsewhere"
             authorization = replace(authorization, status=AuthorizationStatus.CONCURRENT_TX, reason=reason)
         return self._judged(request, authorization, answer.plugin)
 
-    async def _too_many(
-        self, request: AuthorizationRequest, authorization: Authorization, own: Callable[[str, str], bool] | None
-    ) -> bool:
+    def _too_many(self, request: AuthorizationRequest, authorization: Authorization, own: str) -> bool:
         limit = 1 if authorization.concurrent is None else authorization.concurrent
         if limit == 0 or request.purpose is Purpose.AUTHORIZE:
             return False
-        active = await self._store.transactions.active(token=request.id_token)
-        others = [
-            one
-            for one in active
-            if one.authorization in ("", AuthorizationStatus.ACCEPTED)
-            and (own is None or not own(one.station, one.station_transaction))
-        ]
-        return len(others) >= limit
+        return self._store.transactions.charging(request.id_token, but=(request.station.id, own), most=limit) >= limit
 
     def _judged(self, request: AuthorizationRequest, authorization: Authorization, plugin: str) -> Judged:
         news = TokenAuthorized(

@@ -107,9 +107,9 @@ class Transactions:
         if stops(event):
             return await self._judge_stop(station, event, question)
         if offline:
-            return await self._authorization.judge(question, own=_none_counts)
+            return await self._authorization.judge(question, counted=False)
         own = event.transaction or await self._same_start(station, event)
-        return await self._authorization.judge(question, own=lambda s, t: s == station.id and t == own)
+        return await self._authorization.judge(question, own=own)
 
     def _offline(self, event: TransactionEvent, received: Received) -> bool:
         """Whether the event is told of afterwards: its token is judged as of its own time, and what charges now is no matter."""
@@ -123,7 +123,7 @@ class Transactions:
         if begun is not None and begun.key == question.id_token.key:
             accepted = Authorization(AuthorizationStatus.ACCEPTED, known.group if known else None)
             return Judged(Decision(accepted, because="the token that began it"), None)
-        judged = await self._authorization.judge(question, own=_none_counts)
+        judged = await self._authorization.judge(question, counted=False)
         return replace(judged, decision=replace(judged.decision, because=self._standing_of(judged, known)))
 
     def _standing_of(self, judged: Judged, known: Transaction | None) -> str:
@@ -149,11 +149,6 @@ class Transactions:
         await self._store.telemetry.record(station.id, station.fence, values.evse, body, received.at)
         news = MeterValuesReceived(station.ref, received.at, values.evse, values.values)
         return Outcome(Acknowledged(), (news,))
-
-
-def _none_counts(station: str, transaction: str) -> bool:
-    """No transaction counts as another one."""
-    return True
 
 
 def _news(station: Station, event: TransactionEvent, recorded: Recorded, at: datetime) -> tuple[object, ...]:

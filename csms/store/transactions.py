@@ -18,7 +18,7 @@ from peewee import SQL
 from twisted.internet.defer import Deferred
 
 from csms.ledger import facts_of, last_register
-from csms.model.authorization import Decision, IdToken
+from csms.model.authorization import AuthorizationStatus, Decision, IdToken
 from csms.model.transactions import Transaction, TransactionEvent
 from csms.store.arrivals import Arrival, Recorded
 from csms.store.columns import micros
@@ -28,7 +28,7 @@ from csms.store.neighbours import UNJOINED, join_parked, note_overlaps
 from csms.store.presence import refuse_older
 from csms.store.recording import keep
 from csms.store.state import ALL_OF, BY_WIRE_ID, FOUND, GET, Decode, Kept, StoredEvent, stored_event
-from csms.store.statements import Q, compiled
+from csms.store.statements import NOTHING, ONE, Q, compiled
 from csms.store.tables import ACTIVE, DUE, GOING_ON
 from csms.store.tables import Transaction as Row
 from csms.store.tables import TransactionEvent as EventRow
@@ -36,6 +36,17 @@ from csms.store.writer import Writer
 
 ACTIVE_OF_STATION = compiled(FOUND.where(ACTIVE, Row.station == Q).order_by(Row.id))
 ACTIVE_OF_TOKEN = compiled(FOUND.where(ACTIVE, Row.token_key == Q, Row.token_type == Q).order_by(Row.id))
+CHARGING = compiled(
+    Row.select(ONE)
+    .where(
+        ACTIVE,
+        Row.token_key == Q,
+        Row.token_type == Q,
+        (Row.authorization == NOTHING) | (Row.authorization == SQL(f"'{AuthorizationStatus.ACCEPTED.value}'")),
+        (Row.station != Q) | (Row.wire_id != Q),
+    )
+    .limit(Q)
+)
 ALL_ACTIVE = compiled(FOUND.where(GOING_ON).order_by(Row.id))
 DUE_BILLS = compiled(FOUND.where(DUE, Row.active == SQL("0"), Row.id > Q).order_by(Row.id).limit(Q))
 DECIDED = compiled(
@@ -118,6 +129,10 @@ class TransactionRows:
             ]
         found = (_state(row) for row in rows if station is None or row[1] == station)
         return [one for one in found if evse is None or one.evse == evse]
+
+    def charging(self, token: IdToken, *, but: tuple[str, str], most: int) -> int:
+        """How many transactions of a token go on and were not refused, counted up to ``most``; without one, by station and id on the wire."""
+        return len(self._readers.few(CHARGING, (token.key, token.type, *but, most)))
 
     async def events(self, id: int) -> list[StoredEvent]:
         """All events of a transaction, in the order of their own times."""

@@ -11,6 +11,7 @@ import pytest
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import Clock
 
+from csms.model.authorization import IdToken
 from csms.model.billing import BillStatus
 from csms.model.transactions import EventType, TransactionEvent
 from csms.store.inline import InlineStore
@@ -33,6 +34,13 @@ BILL = {
     "revision": "2",
 }
 COMMAND = {"id": "k", "station": "t.station", "arguments": "'{}'", "state": "'accepted'", "closed_at": "t.started_at"}
+TOKEN = IdToken("T1", "ISO14443")
+
+
+async def charging(store: InlineStore) -> int:
+    return store.transactions.charging(TOKEN, but=("CP1", "T"), most=1)
+
+
 List = Callable[[InlineStore], Coroutine[Any, Any, Any]]
 LISTS: dict[str, List] = {
     "transactions": lambda store: store.transactions.list(limit=20),
@@ -40,6 +48,7 @@ LISTS: dict[str, List] = {
     "a station's transactions that go on": lambda store: store.transactions.list(station="CP1", active=True, limit=20),
     "a station's transactions": lambda store: store.transactions.list(station="CP1", limit=20),
     "all that go on": lambda store: store.transactions.active(),
+    "whether a token charges elsewhere": charging,
     "bills": lambda store: store.bills.list(limit=20),
     "bills of before": lambda store: store.bills.list(until=NOON, limit=20),
     "bills of later": lambda store: store.bills.list(since=NOON.replace(year=2050), limit=20),
@@ -130,3 +139,20 @@ def test_what_is_not_in_a_list_costs_it_nothing(store: InlineStore) -> None:
     many = {name: steps(store, ask) for name, ask in LISTS.items()}
     more = {name: (few[name], many[name]) for name in LISTS if many[name] > 2 * few[name] + 20}
     assert not more
+
+
+def test_of_thousands_that_charge_with_a_token_only_as_many_are_counted_as_are_allowed(store: InlineStore) -> None:
+    grown(store, FEW)
+    outcome(submitted(store, _all_go_on))
+    few = steps(store, charging)
+    grown(store, MANY)
+    outcome(submitted(store, _all_go_on))
+    assert steps(store, charging) <= few + 2
+    assert store.transactions.charging(TOKEN, but=("CP1", "T"), most=10) == 10
+    assert store.transactions.charging(TOKEN, but=("CP1", "T"), most=10 * MANY) == MANY
+    assert store.transactions.charging(TOKEN, but=("", ""), most=10 * MANY) == MANY + 1
+    assert store.transactions.charging(IdToken("T2", "ISO14443"), but=("", ""), most=1) == 0
+
+
+def _all_go_on(connection: sqlite3.Connection) -> None:
+    connection.execute('UPDATE "transaction" SET active = 1, token_key = ?, token_type = ?', (TOKEN.key, TOKEN.type))
