@@ -137,13 +137,14 @@ class Transaction(Row):
 ACTIVE = Transaction.active == ONE
 GOING_ON = Transaction.id.in_(Transaction.select(Transaction.id).where(ACTIVE))
 """The same for lists in the order of numbers: the few are found by their own index, where ``ACTIVE`` would look at all that ever ended."""
-DUE = Transaction.revision > Transaction.billed_revision
+ENDED = Transaction.active == SQL("0")
+DUE = ENDED & (Transaction.revision > Transaction.billed_revision)
 NOBODY_GAVE_UP = Transaction.gave_up == NOTHING
 WANTING = (Transaction.wants == ONE) & NOBODY_GAVE_UP
 Transaction.add_index(Transaction.index(Transaction.station, where=ACTIVE, name="transaction_active_station"))
 Transaction.add_index(Transaction.index(Transaction.token_key, where=ACTIVE, name="transaction_active_token"))
 Transaction.add_index(Transaction.index(Transaction.token_key, Transaction.id, name="transaction_token"))
-Transaction.add_index(Transaction.index(Transaction.active, Transaction.id, where=DUE, name="transaction_due"))
+Transaction.add_index(Transaction.index(Transaction.id, where=DUE, name="transaction_due"))
 Transaction.add_index(
     Transaction.index(Transaction.station, Transaction.evse, Transaction.started_at, name="transaction_place")
 )

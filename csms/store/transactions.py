@@ -48,7 +48,7 @@ CHARGING = compiled(
     .limit(Q)
 )
 ALL_ACTIVE = compiled(FOUND.where(GOING_ON).order_by(Row.id))
-DUE_BILLS = compiled(FOUND.where(DUE, Row.active == SQL("0"), Row.id > Q).order_by(Row.id).limit(Q))
+DUE_BILLS = compiled(FOUND.where(DUE, Row.id > Q).order_by(Row.id).limit(Q))
 DECIDED = compiled(
     EventRow.select(EventRow.decision, EventRow.body)
     .join(Row)
