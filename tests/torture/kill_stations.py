@@ -14,6 +14,7 @@ import uuid
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -84,6 +85,8 @@ class KillStation(ABC):
         self.longest = LONGEST
         self.pause_s = 0.0
         """Between an answer and the next message."""
+        self.comes_in: AbstractAsyncContextManager[object] = nullcontext()
+        """Held until it is connected, where so many stations share one processor that they would keep the server waiting."""
         self.closed_with: list[int] = []
         """The codes of the server's close frames."""
         self._random = random_numbers
@@ -100,21 +103,25 @@ class KillStation(ABC):
     async def talk(self, place: str | Door, *, finish: bool = False, until: asyncio.Event | None = None) -> None:
         """Connect and talk until the connection is lost or an answer is late; with ``finish`` until the running transaction has ended, at the
         latest when ``until`` is set."""
-        address, context = way(place, self.name)
-        protocol = websockets.Subprotocol(self.subprotocol)
         try:
-            async with websockets.connect(
-                address, ssl=context, subprotocols=[protocol], compression=None, ping_interval=None, close_timeout=1
-            ) as socket:
+            async with await self._connected(place) as connection:
                 self._came_back()
                 while (until is None or not until.is_set()) and (message := self._next(finish=finish)):
-                    await self._exchange(socket, message)
+                    await self._exchange(connection, message)
                     if self.pause_s and not finish:
                         await asyncio.sleep(self.pause_s)
         except websockets.ConnectionClosed as closed:
             self.closed_with += [closed.rcvd.code] if closed.rcvd else []
         except (OSError, TimeoutError, websockets.WebSocketException):
             return
+
+    async def _connected(self, place: str | Door) -> websockets.ClientConnection:
+        address, context = way(place, self.name)
+        protocol = websockets.Subprotocol(self.subprotocol)
+        async with self.comes_in:
+            return await websockets.connect(
+                address, ssl=context, subprotocols=[protocol], compression=None, ping_interval=None, close_timeout=1
+            )
 
     def _came_back(self) -> None:
         """After an outage one station in four boots again; the others go on where they were, but for what they forget."""
@@ -136,7 +143,7 @@ class KillStation(ABC):
             self._queue.extend(self._more())
         return self._queue[0]
 
-    async def _exchange(self, socket: Any, message: Message) -> None:
+    async def _exchange(self, connection: Any, message: Message) -> None:
         """Send the first message of the queue; it leaves the queue when it is answered."""
         number = f"{self.name}-{next(self._ids)}"
         self.repeats += message.tries > 0
@@ -144,9 +151,9 @@ class KillStation(ABC):
         if self.journal is not None:
             self.journal[number] = message
         async with asyncio.timeout(self._patience_s):
-            await socket.send(json.dumps([2, number, message.action, message.payload]))
-            while (answer := json.loads(await socket.recv()))[1] != number:
-                await self._other(socket, answer)
+            await connection.send(json.dumps([2, number, message.action, message.payload]))
+            while (answer := json.loads(await connection.recv()))[1] != number:
+                await self._other(connection, answer)
         self._queue.popleft()
         self.answers += 1
         if answer[0] != 3:
@@ -155,10 +162,10 @@ class KillStation(ABC):
         if message.charge is not None:
             self._answered(message.charge, message, answer[2])
 
-    async def _other(self, socket: Any, frame: list[Any]) -> None:
+    async def _other(self, connection: Any, frame: list[Any]) -> None:
         """The server asks something of its own: refused, so that it does not wait."""
         if frame[0] == 2:
-            await socket.send(json.dumps([4, frame[1], "NotSupported", "", {}]))
+            await connection.send(json.dumps([4, frame[1], "NotSupported", "", {}]))
         elif not self._strays:
             self.errors.append(f"{self.name}: an answer nobody waits for: {frame}")
 

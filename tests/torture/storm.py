@@ -15,6 +15,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 
 from torture_tool import Report, Run, main
 
@@ -29,8 +30,11 @@ from csms.strain import raise_descriptor_limit
 
 LONGEST = 4
 """Readings of a transaction."""
-LOAD_S, PAUSE_S = 2.0, 1.0
-"""How long they talk before the server ends, and how long each waits after an answer."""
+LOAD_S, PAUSE_S, A_SECOND = 2.0, 1.0, 500
+"""How long they talk before the server ends, how long each waits after an answer, and how many messages they say a second at most: thousands of
+stations that talk here all the time leave no processor for the handshakes."""
+AT_A_TIME = 200
+"""So many connect over TLS: of one address the server begins half as many handshakes at once, and as stations these have one processor for all."""
 RESTART = 1012
 BACK_S = {False: 30.0, True: 120.0}
 MOST_MIB = {False: 500, True: 1000}
@@ -46,6 +50,11 @@ class Storm:
         self._run, self._report, self._server, self._door = run, report, server, door
         self._chance = run.random("storm")
         self.stations = [one_of_many(number, run.random(f"station {number}")) for number in range(run.size)]
+        places = asyncio.Semaphore(AT_A_TIME)
+        for station in self.stations:
+            station.longest = LONGEST
+            station.comes_in = places if run.tls else nullcontext()
+            station.pause_s = max(PAUSE_S, run.size / A_SECOND)
         self.judge = Judge(Api(server))
 
     async def rage(self) -> None:
@@ -97,9 +106,7 @@ class Storm:
 
 def one_of_many(number: int, chance: random.Random) -> KillStation:
     """One of the stations: every second speaks 1.6."""
-    station = (KillStation201, KillStation16)[number % 2](f"STORM-{number:05}", chance)
-    station.longest, station.pause_s = LONGEST, PAUSE_S
-    return station
+    return (KillStation201, KillStation16)[number % 2](f"STORM-{number:05}", chance)
 
 
 def torture(run: Run, report: Report) -> None:
