@@ -3,7 +3,7 @@
     python benchmarks/growth.py [--quick]
 
 Each is compared with the smallest of its kind in the same run; the reference for memory and handshakes is a bare Autobahn echo.
-TLS is not measured yet.
+TLS is measured by ``benchmarks/handshakes.py``.
 """
 
 from __future__ import annotations
