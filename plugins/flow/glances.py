@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from typing import Any, Protocol
 
 from csms_plugins.flow.events import HIDDEN, Kind, Vocabulary
@@ -49,7 +49,7 @@ class Glance:
 
 def glance(name: str, kind: Kind, rules: Iterable[Rule]) -> Glance | None:
     """The glance at events of this name; None where it could not turn down every rule, or where traces tell more than the event's own fields."""
-    own = {one.name for one in fields(kind.event)} - set(HIDDEN)
+    own = {one.name for one in fields(kind.event)} - set(HIDDEN) if is_dataclass(kind.event) else set()
     if issubclass(kind.event, NEVER) or "transaction" in own or "tx" in kind.parts:
         return None
     whole = {"event", *(root for root, path in kind.parts.items() if not path)}
@@ -94,9 +94,8 @@ class Glances:
             return False
         found: list[tuple[str, Rule, Unmet]] = []
         for name in names:
-            down = (
-                None if name not in self._found or engine.waits.listens(name) else self._found[name].turned_down(event)
-            )
+            at = self._found.get(name)
+            down = at.turned_down(event) if at is not None and not engine.waits.listens(name) else None
             if down is None:
                 return False
             found += [(name, *one) for one in down]
