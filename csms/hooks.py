@@ -82,6 +82,10 @@ class Answer(Generic[T]):
     plugin: str
 
 
+Listener = tuple[Callable[..., Any], Breaker, Implementation]
+"""What is needed for each piece of news stands apart: it is looked at for every plugin and every message."""
+
+
 class OnFault(Protocol):
     """Told once for each fault of a plugin: its name, the hook, what happened."""
 
@@ -105,7 +109,7 @@ class Hooks:
     """What each hook has to be answered with; a plugin that answers with something else has failed."""
     witness: Callable[[object], None] | None = None
     """Sees every piece of news before the plugins do: a test kit, an event stream."""
-    _listeners: dict[type, tuple[Implementation, ...]] = field(default_factory=dict)
+    _listeners: dict[type, tuple[Listener, ...]] = field(default_factory=dict)
 
     def resolve(self, chains: Mapping[str, Iterable[Implementation]]) -> None:
         """Take over new chains, all at once; calls under way finish with the old ones."""
@@ -118,10 +122,23 @@ class Hooks:
 
     async def ask(self, hook: str, **question: Any) -> Answer[Any] | None:
         """The first answer that is not None, or None; faults and deadlines pass the question on to the next plugin."""
+        size = len(question)
         for implementation in self.chains.get(hook, ()):
-            if not implementation.breaker.lets_through():
+            breaker = implementation.breaker
+            if breaker.faults and not breaker.lets_through():
                 continue
-            value = await self._one(hook, implementation, question)
+            try:
+                whole = len(implementation.accepts) == size
+                value = implementation.call(**question if whole else _accepted(implementation, question))
+                if value is not None:
+                    if inspect.isawaitable(value):
+                        value = await self._within(value)
+                    self._check(hook, value)
+            except Exception as fault:
+                self._fault(hook, implementation, fault)
+                continue
+            if breaker.faults:
+                breaker.good()
             if value is not None:
                 return Answer(value, implementation.plugin)
         return None
@@ -132,7 +149,7 @@ class Hooks:
         if found is None or not found.breaker.lets_through():
             raise PluginFailed(f"{plugin} is {'passed over' if found else 'not there'}")
         try:
-            value = found.call(**{name: question[name] for name in found.accepts})
+            value = found.call(**_accepted(found, question))
             if inspect.isawaitable(value):
                 value = await self._within(value, timeout_s)
             self._check(hook, value)
@@ -155,48 +172,38 @@ class Hooks:
         """Give news to everyone who listens; nobody's fault reaches the caller or the other listeners."""
         if self.witness is not None:
             self.witness(event)
-        for implementation in self._listening(type(event)):
-            if implementation.breaker.lets_through():
-                self._tell_one(implementation, event)
+        for call, breaker, implementation in self._listening(type(event)):
+            if breaker.faults and not breaker.lets_through():
+                continue
+            try:
+                result = call(event=event)
+            except Exception as fault:
+                self._fault("on_event", implementation, fault)
+                continue
+            if result is not None and inspect.isawaitable(result):
+                self._heed(implementation, result)
+            elif breaker.faults:
+                breaker.good()
 
     def listens(self, kind: type) -> bool:
         """Whether any plugin wants news of this kind; lets hot paths skip making them."""
         return bool(self._listening(kind))
 
-    def _listening(self, kind: type) -> tuple[Implementation, ...]:
+    def _listening(self, kind: type) -> tuple[Listener, ...]:
         listeners = self._listeners.get(kind)
         if listeners is None:
             chain = self.chains.get("on_event", ())
-            listeners = tuple(one for one in chain if one.listens_to is None or issubclass(kind, one.listens_to))
-            self._listeners[kind] = listeners
+            wanted = (one for one in chain if one.listens_to is None or issubclass(kind, one.listens_to))
+            listeners = self._listeners[kind] = tuple((one.call, one.breaker, one) for one in wanted)
         return listeners
-
-    async def _one(self, hook: str, implementation: Implementation, question: Mapping[str, Any]) -> Any:
-        try:
-            value = implementation.call(**{name: question[name] for name in implementation.accepts})
-            if inspect.isawaitable(value):
-                value = await self._within(value)
-            self._check(hook, value)
-        except Exception as fault:
-            self._fault(hook, implementation, fault)
-            return None
-        implementation.breaker.good()
-        return value
 
     def _check(self, hook: str, value: object) -> None:
         wanted = self.answers.get(hook)
         if value is not None and wanted is not None and not isinstance(value, wanted):
             raise TypeError(f"it answered with {type(value).__name__}, not with {wanted.__name__}")
 
-    def _tell_one(self, implementation: Implementation, event: object) -> None:
-        try:
-            result = implementation.call(event=event)
-        except Exception as fault:
-            self._fault("on_event", implementation, fault)
-            return
-        if not inspect.isawaitable(result):
-            implementation.breaker.good()
-            return
+    def _heed(self, implementation: Implementation, result: Awaitable[Any]) -> None:
+        """What a listener that goes on comes to."""
         waiting = self._within(result)
         waiting.addCallbacks(
             lambda _: implementation.breaker.good(),
@@ -225,6 +232,11 @@ class Hooks:
                     faults=implementation.breaker.faults,
                 )
         self.on_fault(implementation.plugin, hook, what)
+
+
+def _accepted(implementation: Implementation, question: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The parts of a question that a plugin's function declares; pluggy has seen to it that it declares no other."""
+    return {name: question[name] for name in implementation.accepts}
 
 
 def _told(fault: BaseException, timeout_s: float) -> str:

@@ -43,7 +43,7 @@ MAY: dict[str, str] = {
     "csms.blocks.postman": "csms.model csms.registries csms.settings csms.store",
     # Who is counted as one address is the same at every door.
     "csms.blocks.sentry": "csms.socket_care",
-    "csms.blocks.outcome": "csms.stations csms.ocpp.dialect csms.ocpp.rpc",
+    "csms.blocks.outcome": "csms.stations csms.ocpp.rpc csms.ocpp.unparsed",
     # A raw call out is checked like a raw call in; no password gets into the ledger.
     "csms.blocks.commands": "csms.redaction csms.blocks csms.hooks csms.model csms.running csms.stations csms.store csms.switchboard "
     "csms.ocpp.dialect csms.ocpp.errors csms.ocpp.schemas",

@@ -152,7 +152,9 @@ class Commands:
 
     def on_event(self, event: object) -> None:
         """News: may be the effect of a command that waits for it; or a station is back, with which something goes on."""
-        for watch, why in self._watches.decided_by(event) if self._watches else ():
+        if not self._watches and type(event) is not StationConnected:
+            return
+        for watch, why in self._watches.decided_by(event):
             if why:
                 text = f"accepted, and then the station said {why}"
                 self._over(watch, CommandState.FAILED, error_code=why, error=text)

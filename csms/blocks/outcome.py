@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from csms.ocpp.dialect import Payload
 from csms.ocpp.rpc import Call
+from csms.ocpp.unparsed import Unparsed
 from csms.stations import Station
 
 
@@ -23,9 +23,10 @@ class Received(NamedTuple):
         return self.call.action
 
     @property
-    def payload(self) -> Payload:
-        """The payload on the wire, parsed."""
-        return self.call.payload
+    def payload(self) -> Mapping[str, Any]:
+        """The payload on the wire, parsed when somebody looks."""
+        call = self.call
+        return Unparsed(call.wire) if call.parsed is None else call.parsed
 
     @property
     def body(self) -> bytes:

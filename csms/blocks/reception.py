@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from twisted.logger import Logger
 
 from csms.blocks.outcome import Handler, Received
-from csms.hooks import Hooks
+from csms.hooks import Answer, Hooks
 from csms.model.station import CallReceived
 from csms.ocpp.dialect import Payload
 from csms.ocpp.errors import ErrorCode, OcppError
@@ -51,8 +51,13 @@ class Reception:
         try:
             if not (station.accepted or call.action == BOOT or call.action in station.asked):
                 raise OcppError(ErrorCode.SECURITY_ERROR, "boot first: this station is not accepted yet")
-            reply = await self._taken_over(station, received) if self._hooks.has("answer_call") else None
-            if reply is None:
+            taken, reply = None, None
+            if self._hooks.has("answer_call"):
+                told = received.payload
+                taken = await self._hooks.ask("answer_call", station=station.ref, action=call.action, payload=told)
+            if taken is not None:
+                reply = self._taken_over(station, received, taken)
+            else:
                 row = station.dialect.requests.get(call.action)
                 if row is None:
                     raise OcppError(ErrorCode.NOT_SUPPORTED, f"{call.action} is not handled by this CSMS")
@@ -83,12 +88,9 @@ class Reception:
         self.log.failure("bug: {action} of {station} raised", action=action, station=station.id)
         return Reply(error=OcppError(ErrorCode.INTERNAL_ERROR, "the CSMS could not handle this message"))
 
-    async def _taken_over(self, station: Station, received: Received) -> Reply | None:
-        """A plugin's reply, if one answers this call."""
+    def _taken_over(self, station: Station, received: Received, taken: Answer[Any]) -> Reply:
+        """The reply of a plugin that answers this call."""
         action = received.action
-        taken = await self._hooks.ask("answer_call", station=station.ref, action=action, payload=received.payload)
-        if taken is None:
-            return None
         payload: Payload = dict(taken.value)
         try:
             check(station.protocol, action, payload, answer=True)
