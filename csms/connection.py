@@ -60,6 +60,8 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
     def begin(self) -> None:
         """Now Autobahn hears of it, and the handshake's deadline runs."""
         self.begun = True
+        # Autobahn keeps itself as this Deferred's result: thousands that were cut off would stay in memory until a search for cycles finds them.
+        self.is_closed.addCallback(lambda closed: None)
         super().connectionMade()
         if self.waited:
             self.transport.resumeProducing()

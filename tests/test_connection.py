@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -192,3 +194,23 @@ async def test_a_crowd_beyond_the_waiting_room_is_cut_off_and_told_now_and_then(
     for one in sockets:
         one.close()
     assert not Socket(csms, gate=gate).aborted
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_connection_that_has_ended_is_forgotten_at_once(make: Make) -> None:
+    """Of thousands that come back at once the old ones must not stand in memory beside the new ones until a search for cycles."""
+    csms = await make()
+    gc.collect()
+    gc.disable()
+    try:
+        socket = Socket(csms)
+        await socket.ask("/ocpp/CS1")
+        await csms.settle(lambda: csms.house.switchboard.count)
+        known = weakref.ref(socket.protocol)
+        socket.close()
+        await csms.settle(lambda: not csms.house.switchboard.count)
+        await csms.settle()
+        del socket.protocol
+        assert known() is None
+    finally:
+        gc.enable()
