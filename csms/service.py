@@ -32,8 +32,9 @@ from csms.upload_door import UploadSite
 from csms.watchdog import Watchdog
 from csms.web import api_site
 
-GC_THRESHOLDS = (20_000, 20, 50)
-"""Hardly anything here makes cycles, and a busy turn has thousands of objects alive: look for cycles less often than Python's 700."""
+GC_THRESHOLDS = (200_000, 10, 10)
+"""Hardly anything here makes cycles, and of five thousand stations some hundred thousand objects are alive in a busy turn: they would be looked
+through again and again, for a tenth of the processor's time."""
 
 
 def api_token(site: Site) -> str:
