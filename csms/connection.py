@@ -121,6 +121,9 @@ class StationProtocol(WebSocketServerProtocol):  # type: ignore[misc]
     def onOpen(self) -> None:
         """The handshake is done."""
         self._uncount()
+        # Autobahn keeps the whole request, which nobody reads any more.
+        self.http_request_data = b""
+        self.http_headers.clear()
         dialect, entry = self.admitted.dialect, self.admitted.entry
         if dialect is None:
             offered = ", ".join(self.websocket_protocols) or "none"

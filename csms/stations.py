@@ -5,7 +5,6 @@ Knows the RPC peer and the dialect, not the socket (it is given ``write``), not 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from itertools import count
@@ -29,6 +28,9 @@ from csms.turns import Turns
 INBOX_HIGH = 32
 INBOX_LOW = 8
 """Unanswered calls of one station at which reading its socket stops, and goes on."""
+HOLDS = """ref id dialect protocol fence peer_address accepted asked enrolling profile lost heard_at heartbeat_s skew_s reported boots _write
+_drop _hold _ping _answer _tell _clock _timeout_s _round _peer _inbox _answering _serving _due _held _turns _waiting _ids __weakref__"""
+"""No dict for each station: ten thousand of them stand in memory."""
 MOST_WAITING = 1000
 """So many of our calls to one station may wait for their turn."""
 
@@ -65,6 +67,7 @@ class Station:
     ``accepted`` says that its boot was; ``asked`` are the actions that it was asked for before that.
     """
 
+    __slots__ = tuple(HOLDS.split())
     log = Logger()
 
     def __init__(
@@ -94,7 +97,7 @@ class Station:
         self.fence = fence
         self.peer_address = peer_address
         self.accepted = False
-        self.asked: set[str] = set()
+        self.asked: frozenset[str] = frozenset()
         self.enrolling = False
         self.profile = SecurityProfile.NONE
         self.lost = False
@@ -113,7 +116,7 @@ class Station:
         self._timeout_s = call_timeout_s
         self._round = Round() if round is None else round
         self._peer = Peer(dialect.protocol, dialect.quick if fast_path else None)
-        self._inbox: deque[Call] = deque()
+        self._inbox: list[Call] = []
         self._answering: Call | None = None
         self._serving = False
         self._due = False
@@ -167,7 +170,7 @@ class Station:
         self._serving = True
         try:
             while self._inbox and self._answering is None and not self.lost:
-                self._answering = call = self._inbox.popleft()
+                self._answering = call = self._inbox.pop(0)
                 run_now(self._answer(self, call), self._answered, self._broke)
         finally:
             self._serving = False
@@ -224,7 +227,7 @@ class Station:
         finally:
             self._turns.give()
         if not self.accepted and answer.get("status") == "Accepted":
-            self.asked.add(asked_for(action, payload))
+            self.asked |= {asked_for(action, payload)}
         return answer
 
     async def _exchange(self, action: str, payload: Payload, timeout_s: float) -> Payload:

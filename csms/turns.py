@@ -10,14 +10,17 @@ from twisted.internet.defer import Deferred, succeed
 class Turns:
     """Gives out one turn at a time; who has taken it gives it on."""
 
+    __slots__ = ("_giving", "_queue", "_taken")
+
     def __init__(self) -> None:
-        self._queue: deque[Deferred[None]] = deque()
+        self._queue: deque[Deferred[None]] | None = None
+        """Made when somebody waits: there is one of these for every station."""
         self._taken = False
         self._giving = False
 
     def __len__(self) -> int:
         """How many wait."""
-        return len(self._queue)
+        return len(self._queue or ())
 
     def take(self) -> Deferred[None]:
         """Fires when it is the caller's turn."""
@@ -25,6 +28,8 @@ class Turns:
             self._taken = True
             return succeed(None)
         waiting: Deferred[None] = Deferred()
+        if self._queue is None:
+            self._queue = deque()
         self._queue.append(waiting)
         return waiting
 

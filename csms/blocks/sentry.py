@@ -5,7 +5,7 @@ Nobody with the right key is ever turned away here, whatever others do under the
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from dataclasses import dataclass
 
 from twisted.internet.interfaces import IReactorTime
@@ -34,13 +34,14 @@ class Counter:
         self._clock = clock
         self._window_s = window_s
         self._most = most
-        self._times: OrderedDict[str, deque[float]] = OrderedDict()
+        self._times: OrderedDict[str, list[float]] = OrderedDict()
 
     def note(self, key: str) -> int:
         """Once more; gives how often now, up to one more than the most."""
-        times = self._times.setdefault(key, deque(maxlen=self._most + 1))
+        times = self._times.setdefault(key, [])
         self._times.move_to_end(key)
         times.append(self._clock.seconds())
+        del times[: -self._most - 1]
         if len(self._times) > MOST_KEPT:
             self._times.popitem(last=False)
         return self.count(key)
@@ -52,7 +53,7 @@ class Counter:
             return 0
         oldest = self._clock.seconds() - self._window_s
         while times and times[0] < oldest:
-            times.popleft()
+            del times[0]
         return len(times)
 
     def forget(self, key: str) -> None:
