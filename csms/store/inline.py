@@ -23,7 +23,7 @@ from csms.store.faults import StoreFault, fault_of
 from csms.store.messages import LAST_ID, MessageRows
 from csms.store.schema import upgrade
 from csms.store.store import Store
-from csms.store.writer import Writer
+from csms.store.writer import Order, Writer
 
 T = TypeVar("T")
 
@@ -51,14 +51,14 @@ class InlineWriter(Writer):
         connection = self._connected()
         connection.execute("PRAGMA synchronous = OFF")
 
-    def submit(self, unit: Callable[[WritingConnection], T]) -> Deferred[T]:
+    def submit(self, unit: Callable[[WritingConnection], T], size: int = 1) -> Deferred[T]:
         """Run a unit, at once."""
         waiting: Promise[T] = Promise()
         if not self._open:
             waiting.errback(StoreFault("closed"))
             return waiting
         self._under_way += 1
-        self._fire(self._commit([(unit, waiting)]), 0.0)
+        self._fire(self._commit([Order(unit, waiting, size)]), 0.0)
         return waiting
 
     async def stop(self) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from twisted.internet.defer import Deferred
 
@@ -21,10 +21,21 @@ from csms.store.faults import UNWELL, StoreFault, Untouched, fault_of
 
 T = TypeVar("T")
 Unit = Callable[[WritingConnection], Any]
-Order = tuple[Unit, "Promise[Any]"]
-Result = tuple["Promise[Any]", Any, BaseException | None]
 MAX_BATCH = 500
+"""A batch ends with the unit that brings it to so many messages."""
 PROBE_S = 1.0
+
+
+class Order(NamedTuple):
+    """A unit, who waits for it, and for how many messages it writes."""
+
+    unit: Unit
+    waiting: Promise[Any]
+    size: int = 1
+
+
+Result = tuple[Order, Any, BaseException | None]
+"""What became of an order: what its unit gave, or the fault."""
 
 
 class Writer:
@@ -65,15 +76,18 @@ class Writer:
         self._open = True
         self._thread.start()
 
-    def submit(self, unit: Callable[[WritingConnection], T]) -> Deferred[T]:
-        """Run a unit in the next batch; the result comes after its commit, a StoreFault or what the unit raised if there is none."""
+    def submit(self, unit: Callable[[WritingConnection], T], size: int = 1) -> Deferred[T]:
+        """Run a unit in the next batch; the result comes after its commit, a StoreFault or what the unit raised if there is none.
+
+        ``size``: for how many messages it writes.
+        """
         waiting: Promise[T] = Promise()
         if not self._open:
             waiting.errback(StoreFault("closed"))
             return waiting
         if not self._gathered:
             self._reactor.callLater(0, self._hand_over)
-        self._gathered.append((unit, waiting))
+        self._gathered.append(Order(unit, waiting, size))
         return waiting
 
     def _hand_over(self) -> None:
@@ -99,9 +113,9 @@ class Writer:
         ending = False
         while not ending:
             gathered, ending = self._gather()
-            for start in range(0, len(gathered), MAX_BATCH):
+            for batch in _batches(gathered):
                 began = time.perf_counter()
-                results = self._commit(gathered[start : start + MAX_BATCH])
+                results = self._commit(batch)
                 self._reactor.callFromThread(self._fire, results, time.perf_counter() - began)
             if not gathered and self._unwell:
                 self._probe()
@@ -129,7 +143,7 @@ class Writer:
             connection.begin()
         except Exception as raised:
             fault = self._note(raised)
-            return [(waiting, None, fault) for _, waiting in batch]
+            return [(order, None, fault) for order in batch]
         try:
             results = [_carry_out(connection, order) for order in batch]
             connection.execute("COMMIT")
@@ -144,13 +158,13 @@ class Writer:
         except sqlite3.Error:
             self._disconnect()
         if len(batch) == 1:
-            return [(batch[0][1], None, self._note(raised))]
+            return [(batch[0], None, self._note(raised))]
         results: list[Result] = []
         for order in batch:
             results += self._commit([order])
             if self._unwell:
                 break
-        return results + [(waiting, None, self._unwell) for _, waiting in batch[len(results) :]]
+        return results + [(order, None, self._unwell) for order in batch[len(results) :]]
 
     def _note(self, raised: Exception) -> BaseException:
         """What the waiting ones are told; a fault of the database itself is remembered, and a new connection made where it may help."""
@@ -165,7 +179,7 @@ class Writer:
 
     def _probe(self) -> None:
         """While the database is unwell and nobody writes: see whether it takes a write again."""
-        self._commit([(_write_and_forget, Promise())])
+        self._commit([Order(_write_and_forget, Promise())])
 
     def _connected(self) -> WritingConnection:
         if self._connection is None:
@@ -185,20 +199,33 @@ class Writer:
     def _fire(self, results: list[Result], seconds: float) -> None:
         self._under_way -= len(results)
         if self._committed is not None:
-            self._committed(sum(fault is None for _, _, fault in results), seconds)
-        for waiting, value, fault in results:
+            self._committed(sum(order.size for order, _, fault in results if fault is None), seconds)
+        for order, value, fault in results:
             if fault is None:
-                waiting.keep(value)
+                order.waiting.keep(value)
             else:
-                waiting.fail(fault.again() if isinstance(fault, StoreFault) else fault)
+                order.waiting.fail(fault.again() if isinstance(fault, StoreFault) else fault)
 
 
 def _carry_out(connection: WritingConnection, order: Order) -> Result:
-    unit, waiting = order
     try:
-        return waiting, unit(connection), None
+        return order, order.unit(connection), None
     except Untouched as refused:
-        return waiting, None, refused
+        return order, None, refused
+
+
+def _batches(orders: list[Order]) -> Iterator[list[Order]]:
+    """The orders, so many at a time that a commit is not too large."""
+    batch: list[Order] = []
+    size = 0
+    for order in orders:
+        batch.append(order)
+        size += order.size
+        if size >= MAX_BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _write_and_forget(connection: WritingConnection) -> None:

@@ -103,6 +103,19 @@ async def test_a_batch_has_a_largest_size(writer: Writer, batches: Batches) -> N
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_batch_ends_with_the_unit_that_makes_it_large_enough(writer: Writer, batches: Batches) -> None:
+    writer._open = True
+    writer.submit(add(1), MAX_BATCH - 1)
+    writer.submit(add(2), 7)
+    writer.submit(add(3))
+    last = writer.submit(add(1), 5)
+    writer.start()
+    with pytest.raises(StoreFault):
+        await last
+    assert batches.sizes == [MAX_BATCH + 6, 1], "messages, and of those that failed none"
+
+
+@pytest_twisted.ensureDeferred
 async def test_only_the_bad_unit_of_a_batch_fails(writer: Writer, limited: Limited) -> None:
     def bug(connection: sqlite3.Connection) -> None:
         connection.execute(INSERT, (99,))
