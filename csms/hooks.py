@@ -189,6 +189,10 @@ class Hooks:
         """Whether any plugin wants news of this kind; lets hot paths skip making them."""
         return bool(self._listening(kind))
 
+    def wants(self, kind: type) -> bool:
+        """Whether telling news of this kind would reach anybody: a plugin, or the witness."""
+        return self.witness is not None or bool(self._listening(kind))
+
     def _listening(self, kind: type) -> tuple[Listener, ...]:
         listeners = self._listeners.get(kind)
         if listeners is None:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from twisted.internet import defer
 
-from csms.news import News
 from csms.running import Promise, run_now
 
 
@@ -78,22 +77,3 @@ def test_what_a_coroutines_end_raises_reaches_nobody_who_keeps_promises() -> Non
 
     run_now(wait(), broken, lambda fault: None)
     promise.keep(1)
-
-
-def test_news_is_heard_by_those_who_hear_its_kind_in_their_order() -> None:
-    heard: list[tuple[str, object]] = []
-
-    def listener(name: str) -> Any:
-        return lambda event: heard.append((name, event))
-
-    news = News()
-    news.add(listener("all"))
-    news.add(listener("numbers"), int, float)
-    news.tell(True)
-    news.tell("x")
-    news.add(listener("texts"), str)
-    news.tell("x")
-    news.tell(1.5)
-    assert heard == [
-        ("all", True), ("numbers", True), ("all", "x"), ("all", "x"), ("texts", "x"), ("all", 1.5), ("numbers", 1.5)
-    ]  # fmt: skip

@@ -150,9 +150,13 @@ class Commands:
             self._watches.end(watch)
             run_guarded(lambda watch=watch: self._carry_out(watch.record, watch.command), self.log)  # type: ignore[misc]
 
+    def wants(self, kind: type) -> bool:
+        """Whether news of this kind can be of use now: effects are waited for, or it is a station that is back."""
+        return bool(self._watches) or kind is StationConnected
+
     def on_event(self, event: object) -> None:
         """News: may be the effect of a command that waits for it; or a station is back, with which something goes on."""
-        if not self._watches and type(event) is not StationConnected:
+        if not self.wants(type(event)):
             return
         for watch, why in self._watches.decided_by(event):
             if why:
