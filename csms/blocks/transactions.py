@@ -17,7 +17,7 @@ from csms.blocks.provisioning import Provisioning
 from csms.blocks.running_cost import RunningCost
 from csms.ledger import stops
 from csms.model.authorization import Authorization, AuthorizationRequest, AuthorizationStatus, Decision, Purpose
-from csms.model.metering import MeterValues, MeterValuesReceived
+from csms.model.metering import READINGS, MeterValues, MeterValuesReceived
 from csms.model.provisioning import Acknowledged
 from csms.model.transactions import (
     EventType,
@@ -147,7 +147,7 @@ class Transactions:
         """Telemetry outside a transaction: kept, told, never billed."""
         body = received.body
         await self._store.telemetry.record(station.id, station.fence, values.evse, body, received.at)
-        news = MeterValuesReceived(station.ref, received.at, values.evse, values.values)
+        news = MeterValuesReceived(station.ref, received.at, values.evse, READINGS.held(values))
         return Outcome(Acknowledged(), (news,))
 
 

@@ -6,7 +6,7 @@ are never looked at, so a dialect may leave them in the station's words until so
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -41,13 +41,10 @@ class MeterValue(NamedTuple):
     sampled: tuple[SampledValue, ...]
 
 
-RawValues = Sequence[Any]
-
-
 class Unread(NamedTuple):
     """Readings in the station's words, which have passed the schema; ``read(raw)`` gives all of them, ``read(raw, measurand)`` those of one kind."""
 
-    raw: RawValues
+    raw: Any
     read: Callable[..., tuple[MeterValue, ...]]
 
 
@@ -71,6 +68,10 @@ class Readings:
         """For the constructor of a frozen class."""
         self._field.__set__(instance, value)
 
+    def held(self, instance: object) -> Any:
+        """What stands in the field, read or not, for a field of another object."""
+        return self._field.__get__(instance)
+
     def of(self, instance: object, measurand: str) -> tuple[MeterValue, ...]:
         """The readings of one measurand, those of others left out (and not read, if they are not yet)."""
         held = self._field.__get__(instance)
@@ -88,7 +89,8 @@ class MeterValues:
     transaction: str | None = None
 
 
-MeterValues.values = Readings(MeterValues.values)  # type: ignore[misc, assignment]
+READINGS = Readings(MeterValues.values)  # type: ignore[misc]
+MeterValues.values = READINGS  # type: ignore[misc, assignment]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,9 @@ class MeterValuesReceived:
     at: datetime
     evse: int
     values: tuple[MeterValue, ...]
+
+
+MeterValuesReceived.values = Readings(MeterValuesReceived.values)  # type: ignore[misc, assignment]
 
 
 @dataclass(frozen=True, slots=True)

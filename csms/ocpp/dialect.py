@@ -29,16 +29,20 @@ class NotSupportedByStation(Exception):
 @dataclass(frozen=True, slots=True)
 class Incoming:
     """One action that stations send: payload to model, model answer to payload. ``read`` makes the model of a payload read the short way
-    (``csms.ocpp.quick``); None where that is not worth it."""
+    (``csms.ocpp.quick``) and its JSON; None where that is not worth it."""
 
     decode: Callable[[Payload], Any]
     encode_answer: Callable[[Any], Payload]
-    read: Callable[[Any], Any] | None = None
+    read: Callable[[Any, bytes], Any] | None = None
 
 
-def common(read: Callable[[Any], Any], encode_answer: Callable[[Any], Payload]) -> Incoming:
-    """An action that comes all the time: ``read`` takes its fields by name, whichever way they came in."""
-    return Incoming(lambda payload: read(Said(payload)), encode_answer, read)
+def common(read: Callable[..., Any], encode_answer: Callable[[Any], Payload], *, light: bool = False) -> Incoming:
+    """An action that comes all the time: ``read`` takes its fields by name, whichever way they came in.
+
+    A ``light`` one is given the JSON too where it is read the short way, and holds on to that alone.
+    """
+    quickly = read if light else lambda said, body: read(said)
+    return Incoming(lambda payload: read(Said(payload)), encode_answer, quickly)
 
 
 @dataclass(frozen=True, slots=True)

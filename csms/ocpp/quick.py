@@ -37,9 +37,9 @@ Quick = tuple[str, str, bytes, Any]
 
 
 class QuickReader:
-    """Reads the calls of one version; ``reads`` makes the request of each action that is read this way out of its typed payload."""
+    """Reads the calls of one version; ``reads`` makes the request of each action that is read this way out of its typed payload and its JSON."""
 
-    def __init__(self, protocol: str, reads: Mapping[str, Callable[[Any], Any]]) -> None:
+    def __init__(self, protocol: str, reads: Mapping[str, Callable[[Any, bytes], Any]]) -> None:
         self._protocol = protocol
         self._reads = reads
         self._decoders: dict[str, Decode] = {}
@@ -54,7 +54,8 @@ class QuickReader:
             if read is None or not 0 < len(id) <= MAX_ID:
                 return None
             decode = self._decoders.get(action) or self._decoder(action)
-            return id, action, bytes(body), read(decode(body))
+            wire = bytes(body)
+            return id, action, wire, read(decode(body), wire)
         except (msgspec.MsgspecError, OcppError, UnicodeDecodeError, RecursionError):
             return None
 

@@ -195,7 +195,7 @@ def test_a_refusal_is_the_schemas() -> None:
 
 @pytest.mark.parametrize("protocol", ["ocpp1.6", "ocpp2.0.1", "ocpp2.1"])
 def test_a_schema_becomes_a_type_that_holds_to_it_or_none(protocol: str) -> None:
-    reader = QuickReader(protocol, {action: lambda said: said for action in schemas_of(protocol).actions})
+    reader = QuickReader(protocol, {action: lambda said, body: said for action in schemas_of(protocol).actions})
     payloads = Payloads(protocol, random.Random(protocol))
     outcomes = Counter(made_of(reader, action, payloads) for action in sorted(schemas_of(protocol).actions))
     assert set(outcomes) <= {"read", "never read", "no type holds to", "it may have any field"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -13,27 +13,42 @@ from csms.model.metering import (
     UNREADABLE,
     MeterValue,
     MeterValues,
-    RawValues,
     SampledValue,
     Unread,
 )
 from csms.ocpp.dialect import Incoming, common
-from csms.ocpp.quick import time_of
+from csms.ocpp.quick import Said, time_of
+from csms.ocpp.strict_json import loads
 from csms.ocpp.v201.answers import nothing
 from csms.ocpp.v201.units import LARGEST_POWER, scale, scaled, usual_unit
 
 
-def read_meter_values(said: Any) -> MeterValues:
-    """Readings outside a transaction."""
-    return MeterValues(said.evseId, unread(said.meterValue))
+def read_meter_values(said: Any, body: bytes = b"") -> MeterValues:
+    """Readings outside a transaction; with ``body``, the payload's JSON, nothing of ``said`` is held on to."""
+    return MeterValues(said.evseId, standing_in(body) if body else unread(said.meterValue))
 
 
-def unread(values: RawValues) -> Any:
+def unread(values: Sequence[Any]) -> Any:
     """The readings of a ``meterValue`` list that fits the schema, for a field that reads them when somebody looks."""
     return Unread(values, read_values)
 
 
-def read_values(values: RawValues, measurand: str | None = None) -> tuple[MeterValue, ...]:
+def standing_in(body: bytes, register: tuple[MeterValue, ...] | None = None) -> Any:
+    """As ``unread``, of the payload that is this JSON; ``register`` are the readings of the energy register, if they were read before.
+
+    So hundreds of stations that report in one moment do not fill the processor's caches with values that nobody looks at.
+    """
+    return Unread((body, register), _read_in)
+
+
+def _read_in(held: tuple[bytes, tuple[MeterValue, ...] | None], measurand: str | None = None) -> tuple[MeterValue, ...]:
+    body, register = held
+    if measurand == ENERGY_REGISTER and register is not None:
+        return register
+    return read_values(Said(loads(body)).meterValue, measurand)
+
+
+def read_values(values: Sequence[Any], measurand: str | None = None) -> tuple[MeterValue, ...]:
     """The readings of a ``meterValue`` list, in its order; with ``measurand`` only the samples that have this name."""
     found = []
     for one in values:
@@ -71,4 +86,4 @@ def read_sample(sample: Any) -> SampledValue:
     )
 
 
-REQUESTS: Mapping[str, Incoming] = {"MeterValues": common(read_meter_values, nothing)}
+REQUESTS: Mapping[str, Incoming] = {"MeterValues": common(read_meter_values, nothing, light=True)}

@@ -7,6 +7,7 @@ from typing import Any
 
 from csms.model.billing import ShowCost
 from csms.model.making import maker
+from csms.model.metering import ENERGY_REGISTER
 from csms.model.transactions import (
     EventType,
     GetTransactionStatus,
@@ -21,17 +22,20 @@ from csms.ocpp.errors import V201
 from csms.ocpp.quick import time_of
 from csms.ocpp.v201.answers import decode_answer
 from csms.ocpp.v201.authorization import encode_info, encode_token, read_token
-from csms.ocpp.v201.metering import unread
+from csms.ocpp.v201.metering import read_values, standing_in, unread
 
 LONGEST_ID = 36
 EVENT = maker(TransactionEvent)
 KINDS = {kind.value: kind for kind in EventType}
 
 
-def read_event(said: Any) -> TransactionEvent:
-    """One transaction event; an Ended without a reason was stopped locally, as part 2 lets stations leave just that one out."""
+def read_event(said: Any, body: bytes = b"") -> TransactionEvent:
+    """One transaction event; an Ended without a reason was stopped locally, as part 2 lets stations leave just that one out.
+
+    With ``body``, the payload's JSON, nothing of ``said`` is held on to.
+    """
     info, seq_no, kind = said.transactionInfo, said.seqNo, KINDS[said.eventType]
-    evse, token, values = said.evse, said.idToken, said.meterValue
+    evse, token = said.evse, said.idToken
     return EVENT(
         info.transactionId,
         kind,
@@ -43,12 +47,18 @@ def read_event(said: Any) -> TransactionEvent:
         evse.id if evse else None,
         evse.connectorId if evse else None,
         read_token(token) if token else None,
-        unread(values) if values else (),
+        _readings(said.meterValue, body),
         info.chargingState or "",
         info.stoppedReason or ("Local" if kind is EventType.ENDED else ""),
         info.remoteStartId,
         said.reservationId,
     )
+
+
+def _readings(values: Any, body: bytes) -> Any:
+    if not values:
+        return ()
+    return standing_in(body, read_values(values, ENERGY_REGISTER)) if body else unread(values)
 
 
 def encode_event_answer(answer: TransactionAnswer) -> Payload:
@@ -97,7 +107,7 @@ def decode_status(payload: Mapping[str, Any]) -> TransactionStatus:
     return TransactionStatus(payload.get("ongoingIndicator"), bool(payload.get("messagesInQueue")))
 
 
-REQUESTS: Mapping[str, Incoming] = {"TransactionEvent": common(read_event, encode_event_answer)}
+REQUESTS: Mapping[str, Incoming] = {"TransactionEvent": common(read_event, encode_event_answer, light=True)}
 COMMANDS: Mapping[type, Outgoing] = {
     RequestStartTransaction: Outgoing(_encode_start, decode_answer),
     RequestStopTransaction: Outgoing(_encode_stop, decode_answer),
