@@ -51,7 +51,7 @@ class StationGate:
     logged: Callable[[str, str, bytes], None]
     now: Callable[[], Any]
     clock: IReactorTime
-    round: Round = field(default_factory=Round)
+    round: Round[Station]
     crowd: Crowd = field(init=False)
 
     def __post_init__(self) -> None:

@@ -30,6 +30,7 @@ from csms.blocks.retention import Retention
 from csms.blocks.security import Security
 from csms.blocks.sentry import Sentry
 from csms.blocks.station_keys import StationKeys
+from csms.blocks.together import Together
 from csms.blocks.told_urls import ToldUrls
 from csms.blocks.transactions import StopPolicy, Transactions
 from csms.blocks.tx_points import TxPointsBlock
@@ -48,12 +49,13 @@ from csms.ocpp.v201.transactions import decode_status
 from csms.plugins import PluginHost
 from csms.redaction import without_secrets
 from csms.registries import OpenChannel
+from csms.rounds import Round
 from csms.site_changes import changes
 from csms.site_map import SiteMap
 from csms.store import Store
 from csms.switchboard import Switchboard
 from csms.web import Metrics, Rooms
-from csms.wiring import listeners, routes
+from csms.wiring import lanes, listeners, routes
 
 LOG = Logger(namespace="csms")
 GOODBYE_S = 3.0
@@ -180,6 +182,7 @@ class House:
             reactor,
         )
         self._news = listeners(self)
+        self.together = Together(self.reception, lanes(self), self._news.wanted, now)
         self.plugins.load(self.facade)
 
     def tell(self, event: object) -> None:
@@ -247,6 +250,7 @@ class House:
             logged=self._logged,
             now=self.now,
             clock=self.reactor,
+            round=Round(self.together.serve),
         )
 
     def _logged(self, station: str, direction: str, frame: bytes) -> None:

@@ -59,6 +59,7 @@ class Stage:
         quiet = replace(site.transactions, read_points=False, start_points=(), stop_points=())
         rehearsed = replace(site, server=Server(), stations=strangers, transactions=quiet)
         self.house = RehearsalHouse(rehearsed, self, InlineStore(self.clock))
+        self.gate = self.house.gate()
         self.plugin = next(one.instance for one in self.house.plugins.loaded if one.found.name == name)
         self._finish(self._open())
 

@@ -27,7 +27,7 @@ class StationPort(Port):
 class StationReactor(EPollReactor):
     """Waits for many sockets on behalf of a running reactor."""
 
-    def __init__(self, outer: Any, round: Round) -> None:
+    def __init__(self, outer: Any, round: Round[Any]) -> None:
         self._outer = outer
         self._round = round
         super().__init__()  # type: ignore[no-untyped-call]

@@ -7,7 +7,7 @@ from typing import Any
 from csms.rounds import Round
 
 
-def for_stations(reactor: Any, round: Round) -> Any:
+def for_stations(reactor: Any, round: Round[Any]) -> Any:
     """A reactor of their own inside one that uses epoll, else the given one."""
     if type(reactor).__name__ != "EPollReactor":
         return reactor

@@ -85,7 +85,7 @@ class Station:
         tell: Callable[[object], None],
         clock: IReactorTime,
         call_timeout_s: float,
-        round: Round | None = None,
+        round: Round[Station] | None = None,
         fast_path: bool = True,
     ) -> None:
         self.ref = ref
@@ -114,7 +114,7 @@ class Station:
         self._tell = tell
         self._clock = clock
         self._timeout_s = call_timeout_s
-        self._round = Round() if round is None else round
+        self._round: Round[Station] = Round() if round is None else round
         self._peer = Peer(dialect.protocol, dialect.quick if fast_path else None)
         self._inbox: list[Call] = []
         self._answering: Call | None = None
@@ -140,7 +140,7 @@ class Station:
                 self._inbox.append(received)
                 if self._answering is None and not self._due:
                     self._due = True
-                    self._round.add(received.action, self._begin)
+                    self._round.add(received.action, self)
                 elif len(self._inbox) > INBOX_HIGH and not self._held:
                     self._held = True
                     self._hold(True)
@@ -154,11 +154,31 @@ class Station:
             case _:
                 self.log.debug("{station} sent something to ignore: {what}", station=self.id, what=received)
 
-    def _begin(self) -> None:
-        """Answer what came in this round."""
+    def begin(self) -> None:
+        """Answer what has come in, one call after the other."""
         self._due = False
+        self._safely(self._next)
+
+    def take(self) -> Call | None:
+        """The call that is to be answered now, for somebody who sees to it with ``answer_by`` or ``answered``; None where there is none."""
+        self._due = False
+        if self.lost or not self._inbox or self._answering is not None:
+            return None
+        self._answering = call = self._inbox.pop(0)
+        return call
+
+    def answer_by(self, answering: Coroutine[Any, Any, Reply]) -> None:
+        """The call that was taken is answered by what this comes to."""
+        self._safely(run_now, answering, self._answered, self._broke)
+
+    def answered(self, reply: Reply) -> None:
+        """The call that was taken is answered."""
+        self._safely(self._answered, reply)
+
+    def _safely(self, step: Callable[..., None], *given: Any) -> None:
+        """A step of answering: should it raise, this station is dropped, and no other one hears of it."""
         try:
-            self._next()
+            step(*given)
         except Exception:
             self.log.failure("bug: answering {station} raised", station=self.id)
             self.drop("the CSMS cannot serve this station now")

@@ -53,12 +53,16 @@ class NotAdmitted(Exception):
 
 
 class TestCsms:
-    """A running CSMS: its ``house``, its ``clock``, and every event that was told, in order."""
+    """A running CSMS: its ``house``, its ``clock``, the ``gate`` by which stations come in, and every event that was told, in order.
+
+    What stations say within ``with csms.gate.round:`` comes in one round, as from many sockets at once.
+    """
 
     __test__ = False
 
     def __init__(self, house: House, clock: Clock, reactor: Any) -> None:
         self.house = house
+        self.gate = house.gate()
         self.clock = clock
         self.events: list[object] = []
         self.reactor = reactor
@@ -132,7 +136,7 @@ class FakeStation:
         entry = await house.security.admit(handshake, Proof(frozenset(listener.profiles), given))
         if not entry.admit:
             raise NotAdmitted(AdmitDecision(False, entry.status, entry.reason))
-        gate = house.gate()
+        gate = self._csms.gate
         self.station = Station(
             StationRef(self.id, self.protocol, connected=True),
             DIALECTS[self.protocol],
@@ -146,6 +150,8 @@ class FakeStation:
             tell=gate.tell,
             clock=self._csms.clock,
             call_timeout_s=30.0,
+            round=gate.round,
+            fast_path=gate.limits.fast_path,
         )
         self.station.profile, self.station.enrolling = entry.profile, entry.enrolling
         house.switchboard.add(self.station)
@@ -154,7 +160,7 @@ class FakeStation:
 
     def send(self, frame: str | list[Any]) -> None:
         """A frame as it is."""
-        self.station.receive(frame if isinstance(frame, str) else json.dumps(frame))
+        self.station.receive(frame.encode() if isinstance(frame, str) else json.dumps(frame).encode())
         self._csms.house.presence.seen(self.station)
 
     def say(self, action: str, payload: dict[str, Any]) -> defer.Deferred[dict[str, Any]]:

@@ -11,12 +11,14 @@ from csms.blocks.bookkeeping import Bookkeeping
 from csms.blocks.certificates import Certificates
 from csms.blocks.commands import Commands
 from csms.blocks.healing import Healer
+from csms.blocks.lanes import Statuses, Telemetry, Updates
 from csms.blocks.monitoring import Monitoring
 from csms.blocks.outcome import Handler
 from csms.blocks.presence import Presence
 from csms.blocks.provisioning import Provisioning
 from csms.blocks.security import Security
 from csms.blocks.station_keys import StationKeys
+from csms.blocks.together import Lane
 from csms.blocks.transactions import Transactions
 from csms.blocks.tx_points import TxPointsBlock
 from csms.hooks import Hooks
@@ -31,6 +33,7 @@ from csms.model.security import SecurityEventNotification
 from csms.model.station import StationConnected, StationLost
 from csms.model.transactions import TransactionEvent
 from csms.news import News
+from csms.store import Store
 
 
 class Blocks(Protocol):
@@ -48,6 +51,7 @@ class Blocks(Protocol):
     presence: Presence
     provisioning: Provisioning
     security: Security
+    store: Store
     transactions: Transactions
     tx_points: TxPointsBlock
 
@@ -72,10 +76,20 @@ def routes(blocks: Blocks) -> Mapping[type, Handler]:
     }
 
 
+def lanes(blocks: Blocks) -> Mapping[type, Lane]:
+    """Which requests are answered together, and how."""
+    store, provisioning, availability = blocks.store, blocks.provisioning, blocks.availability
+    return {
+        TransactionEvent: Updates(store, provisioning),
+        MeterValues: Telemetry(store),
+        StatusNotification: Statuses(store, provisioning, availability),
+    }
+
+
 def listeners(blocks: Blocks) -> News:
     """Who hears news: first the blocks that act on it, then the plugins."""
     news, send = News(), blocks.commands.send
-    news.add(blocks.commands.on_event)
+    news.add(blocks.commands.on_event, wants=blocks.commands.wants)
     news.add(lambda event: blocks.keys.on_event(event, send), StationBooted)
     news.add(lambda event: blocks.certificates.on_event(event, send), SigningWanted, StationBooted)
     news.add(blocks.availability.on_event, StationBooted)
@@ -83,5 +97,5 @@ def listeners(blocks: Blocks) -> News:
     news.add(blocks.healer.on_event, StationConnected)
     news.add(blocks.tx_points.on_event, StationBooted)
     blocks.billing.listen(news)
-    news.add(blocks.hooks.tell)
+    news.add(blocks.hooks.tell, wants=blocks.hooks.wants)
     return news

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 LEAST = 95
 PARTS = {
     "rpc": "csms/ocpp/*",
-    "transactions": "csms/ledger.py,csms/evidence.py,csms/blocks/transactions.py,csms/store/*",
+    "transactions": "csms/ledger.py,csms/evidence.py,csms/blocks/lanes.py,csms/blocks/together.py,csms/blocks/transactions.py,csms/store/*",
     "authorization": "csms/blocks/authorization.py",
     "rules": "plugins/*",
 }
@@ -33,6 +33,7 @@ OTHERS = (
     "tests/blocks/test_bad_cases.py",
     "tests/blocks/test_explaining.py",
     "tests/blocks/test_stop_reasons.py",
+    "tests/blocks/test_together.py",
     "tests/part6/test_part6_c_authorization.py",
     "tests/part6/test_part6_e_transactions.py",
     "tests/plugins/test_plug_and_charge_plugin.py",

@@ -85,8 +85,8 @@ MAY: dict[str, str] = {
     "csms.http_door": "csms.socket_care",
     # Builds and joins: the one place that knows every piece, and which reactor it is given.
     "csms.house": "csms.blocks csms.config csms.connection csms.dialects csms.errands csms.facade csms.facades csms.gate csms.hooks "
-    "csms.hookspecs csms.model csms.ocpp csms.plugins csms.policies csms.redaction csms.registries csms.site_changes csms.site_map csms.store "
-    "csms.switchboard csms.web csms.wiring",
+    "csms.hookspecs csms.model csms.ocpp csms.plugins csms.policies csms.redaction csms.registries csms.rounds csms.site_changes csms.site_map "
+    "csms.store csms.switchboard csms.web csms.wiring",
     "csms.log_lines": "",
     "csms.ledger": "csms.model",
     "csms.model": "csms.model",
@@ -141,7 +141,7 @@ MAY: dict[str, str] = {
     "csms.web.wire": "csms.http_door csms.web",
     # Where stations leave files, beside the door where they connect.
     "csms.upload_door": "csms.blocks.uploads csms.crowd csms.http_door",
-    "csms.wiring": "csms.blocks csms.hooks csms.model csms.news",
+    "csms.wiring": "csms.blocks csms.hooks csms.model csms.news csms.store",
     "csms.workbench": "csms.model",
     "csms_plugins": "csms.api",
     "twisted.plugins": "",

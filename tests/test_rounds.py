@@ -20,8 +20,8 @@ from csms.stations import Reply, Station
 class Fleet:
     """Stations that share a round; ``answered`` are their answers in the order in which they were given."""
 
-    def __init__(self) -> None:
-        self.round = Round()
+    def __init__(self, round: Round[Station] | None = None) -> None:
+        self.round: Round[Station] = Round() if round is None else round
         self.answered: list[tuple[str, str]] = []
         self.dropped: list[str] = []
 
@@ -131,14 +131,21 @@ def test_a_station_whose_answering_raises_is_dropped_and_the_others_are_answered
     assert any("bug" in str(fault.get("log_format")) for fault in faults)
 
 
-def test_what_one_beginning_raises_keeps_no_other_from_beginning() -> None:
+def test_what_serving_one_action_raises_keeps_no_other_from_being_served() -> None:
     faults: list[Any] = []
     globalLogPublisher.addObserver(faults.append)
-    round, begun = Round(), []
-    with round:
-        round.add("Heartbeat", lambda: 1 / 0)  # type: ignore[arg-type, return-value]
-        round.add("Heartbeat", lambda: begun.append("second"))
-        round.add("StatusNotification", lambda: begun.append("third"))
+    served = []
+
+    def serve(action: str, waiting: list[Any]) -> None:
+        if action == "Heartbeat":
+            raise ZeroDivisionError
+        served.append((action, len(waiting)))
+
+    fleet = Fleet(Round(serve))
+    with fleet.round:
+        fleet.station("A").receive(heartbeat("1"))
+        fleet.station("B").receive(status("2"))
+        fleet.station("C").receive(status("3"))
     globalLogPublisher.removeObserver(faults.append)
-    assert begun == ["second", "third"]
+    assert served == [("StatusNotification", 2)]
     assert len([fault for fault in faults if "bug" in str(fault.get("log_format"))]) == 1

@@ -287,14 +287,14 @@ async def test_all_that_came_is_read_before_anything_is_answered() -> None:
     from twisted.internet import reactor
 
     told: list[str] = []
-    round = Round()
+    round: Round[Any] = Round(lambda action, names: told.extend(f"{name} answered" for name in names))
     inner = StationReactor(reactor, round)
     sides = []
     for name in "AB":
         side = Side()
         side.on_data = lambda data, name=name: (  # type: ignore[misc]
             told.append(f"{name} read"),
-            round.add("Heartbeat", lambda: told.append(f"{name} answered")),
+            round.add("Heartbeat", name),
         )
         sides.append((side, *await joined(inner, side)))
     for _, client, _ in sides:

@@ -28,7 +28,7 @@ from csms.model.provisioning import Acknowledged, BootStatus, StationBooted
 from csms.ocpp.times import UNKNOWN_TIME
 from csms.running import run_guarded
 from csms.stations import CommandFailed, Station
-from csms.store import Store
+from csms.store import StatusRecorded, Store
 from csms.switchboard import Switchboard
 
 FIRST_LOOK_S = 30.0
@@ -81,17 +81,12 @@ class Availability:
 
     async def note(self, station: Station, status: StatusNotification, at: datetime) -> tuple[object, ...]:
         """Keep a status, whichever message told it; the news if it is another one than before."""
+        self.heard(station, status)
+        return changed(station, await self._store.availability.record(station.id, station.fence, status, at), at)
+
+    def heard(self, station: Station, status: StatusNotification) -> None:
+        """A station told a status: nobody has to ask for it now."""
         station.reported[status.evse, status.connector] = self._clock.seconds()
-        kept = await self._store.availability.record(station.id, station.fence, status, at)
-        if not kept.changed:
-            return ()
-        now = kept.current
-        previous = kept.previous.status if kept.previous else None
-        return (
-            StatusChanged(
-                station.ref, at, now.evse, now.connector, now.status, previous, now.detail, now.error_code, now.info
-            ),
-        )
 
     # Silence
 
@@ -162,3 +157,16 @@ class Availability:
 
     def _later(self, seconds: float, call: Callable[[], object]) -> None:
         self._clock.callLater(seconds, run_guarded, call, self.log)
+
+
+def changed(station: Station, kept: StatusRecorded, at: datetime) -> tuple[StatusChanged, ...]:
+    """The news that a kept status is, if it is another one than before."""
+    if not kept.changed:
+        return ()
+    now = kept.current
+    previous = kept.previous.status if kept.previous else None
+    return (
+        StatusChanged(
+            station.ref, at, now.evse, now.connector, now.status, previous, now.detail, now.error_code, now.info
+        ),
+    )

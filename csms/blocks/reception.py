@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from twisted.logger import Logger
 
-from csms.blocks.outcome import Handler, Received
+from csms.blocks.outcome import Handler, Outcome, Received
 from csms.hooks import Answer, Hooks
 from csms.model.station import CallReceived
 from csms.ocpp.dialect import Payload
@@ -28,7 +28,7 @@ BOOT = "BootNotification"
 class Tally(Protocol):
     """Counts what is received, and what is refused."""
 
-    def message_in(self, action: str) -> None: ...
+    def message_in(self, action: str, count: int = 1) -> None: ...
     def call_error_out(self, code: str) -> None: ...
 
 
@@ -44,17 +44,17 @@ class Reception:
         self._now = now
         self._store_was_well = True
 
-    async def answer(self, station: Station, call: Call) -> Reply:
-        """The reply to one call; never raises."""
+    async def answer(
+        self, station: Station, call: Call, *, asked: bool = False, taken: Answer[Any] | None = None
+    ) -> Reply:
+        """The reply to one call; never raises. ``asked``: the plugins were asked for it before, and ``taken`` is what they said."""
         received = Received(call, self._now())
         self._tally.message_in(call.action)
         try:
             if not (station.accepted or call.action == BOOT or call.action in station.asked):
                 raise OcppError(ErrorCode.SECURITY_ERROR, "boot first: this station is not accepted yet")
-            taken, reply = None, None
-            if self._hooks.has("answer_call"):
-                told = received.payload
-                taken = await self._hooks.ask("answer_call", station=station.ref, action=call.action, payload=told)
+            if self.plugins_answer and not asked:
+                taken = await self.ask(station, received)
             if taken is not None:
                 reply = self._taken_over(station, received, taken)
             else:
@@ -63,13 +63,33 @@ class Reception:
                     raise OcppError(ErrorCode.NOT_SUPPORTED, f"{call.action} is not handled by this CSMS")
                 request = row.decode(call.payload) if call.request is None else call.request
                 outcome = await self._routes[type(request)](station, request, received)
-                reply = Reply(row.encode_answer(outcome.answer), None, self._news(station, received, outcome.events))
+                reply = self.reply(station, received, outcome)
         except Exception as fault:
-            return self._not_answered(station, call.action, fault)
+            return self.not_answered(station, call.action, fault)
         self._store_was_well = True
         return reply
 
-    def _not_answered(self, station: Station, action: str, fault: Exception) -> Reply:
+    @property
+    def plugins_answer(self) -> bool:
+        """Whether any plugin wants to be asked for each call."""
+        return self._hooks.has("answer_call")
+
+    async def ask(self, station: Station, received: Received) -> Answer[Any] | None:
+        """What the plugins answer to a call; None where no one takes it over."""
+        told, action = received.payload, received.action
+        return await self._hooks.ask("answer_call", station=station.ref, action=action, payload=told)
+
+    def reply(self, station: Station, received: Received, outcome: Outcome) -> Reply:
+        """What a block came to, in the station's words."""
+        row = station.dialect.requests[received.action]
+        return Reply(row.encode_answer(outcome.answer), None, self._news(station, received, outcome.events))
+
+    def answered_together(self, action: str, count: int) -> None:
+        """So many calls that were not given to ``answer`` are answered, and what they said is committed."""
+        self._tally.message_in(action, count)
+        self._store_was_well = True
+
+    def not_answered(self, station: Station, action: str, fault: Exception) -> Reply:
         """What a station hears of a fault: nothing, where it shall repeat; called where the fault is being handled."""
         match fault:
             case OcppError():

@@ -5,13 +5,13 @@ An awaited write is on the disk (SQLite WAL, synchronous FULL, group commit). Wh
 
 from csms.store import shelves
 from csms.store.archive import Archive
-from csms.store.arrivals import Recorded
-from csms.store.availability import StatusRecorded
+from csms.store.arrivals import Addition, Recorded, addition
+from csms.store.availability import StatusRecorded, ToldStatus
 from csms.store.billing import Issuing
 from csms.store.decisions import StoredDecision
 from csms.store.faults import Fenced, NoSuchRow, SchemaFault, SchemaTooNew, StoreFault
 from csms.store.healing import Healing
-from csms.store.keepsakes import StoredNotice, StoredTelemetry
+from csms.store.keepsakes import StoredNotice, StoredTelemetry, ToldValues
 from csms.store.monitoring import AlertRecorded, SeriesPosition, StoredAlert, StoredGap
 from csms.store.presence import Attached
 from csms.store.security import KeptCertificate, Standing
@@ -22,6 +22,7 @@ from csms.store.store import Store, log_beside
 from csms.store.verify import verify
 
 __all__ = [
+    "Addition",
     "AlertRecorded",
     "Archive",
     "Attached",
@@ -49,7 +50,10 @@ __all__ = [
     "StoredNotice",
     "StoredTelemetry",
     "Thinning",
+    "ToldStatus",
+    "ToldValues",
     "Walk",
+    "addition",
     "log_beside",
     "shelves",
     "verify",

@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
-from csms.ledger import Facts
+from csms.ledger import Facts, facts_of
 from csms.model.authorization import Decision
 from csms.model.transactions import Transaction, TransactionEvent
 from csms.store.columns import micros
 from csms.store.decisions import said
 from csms.store.state import Kept
+
+EventRow = tuple[object, ...]
 
 
 class Recorded(NamedTuple):
@@ -58,18 +60,45 @@ class Arrival(NamedTuple):
     facts: Facts
     decision: Decision | None = None
 
-    def row(self) -> tuple[object, ...]:
+    def row(self) -> EventRow:
         """Its row, but for the transaction's number and the key."""
-        event, decision = self.event, self.decision
-        return (
-            event.seq_no,
-            self.protocol,
-            self.action,
-            event.type.value,
-            micros(event.timestamp),
-            micros(self.received_at),
-            int(event.offline),
-            decision.authorization.status.value if decision else "",
-            self.body,
-            said(decision) if decision else None,
-        )
+        at = micros(self.received_at)
+        return _row(self.protocol, self.action, self.event, at, self.body, self.decision)
+
+
+class Addition(NamedTuple):
+    """An event that only adds to a transaction that goes on: that one's station and id on the wire, the event's key and row, what it says, when it
+    came; and the fence of the connection that it came by."""
+
+    transaction: tuple[str, str]
+    key: str
+    row: EventRow
+    facts: Facts
+    received_at: int
+    fence: int = 0
+
+
+def addition(
+    station: str, fence: int, protocol: str, action: str, event: TransactionEvent, body: bytes, received_at: datetime
+) -> Addition:
+    """What is written for an event without a token."""
+    at = micros(received_at)
+    row = _row(protocol, action, event, at, body, None)
+    return Addition((station, event.transaction), event.key, row, facts_of(event), at, fence)
+
+
+def _row(
+    protocol: str, action: str, event: TransactionEvent, received_at: int, body: bytes, decision: Decision | None
+) -> EventRow:
+    return (
+        event.seq_no,
+        protocol,
+        action,
+        event.type.value,
+        micros(event.timestamp),
+        received_at,
+        int(event.offline),
+        decision.authorization.status.value if decision else "",
+        body,
+        said(decision) if decision else None,
+    )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import builtins
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from twisted.internet.defer import Deferred
+
 from csms.model.availability import ConnectorRecord, ConnectorStatus, StatusNotification
 from csms.store.columns import micros, moment
 from csms.store.connections import Readers, WritingConnection
-from csms.store.presence import refuse_older
+from csms.store.presence import outdated, refuse_older
 from csms.store.statements import Q, compiled, upsert
 from csms.store.tables import Connector
 from csms.store.writer import Writer
@@ -27,6 +31,10 @@ ALL = Connector.select(
 GET = compiled(ALL.where(Connector.station == Q, Connector.evse == Q, Connector.connector == Q))
 LIST = compiled(ALL.where(Connector.station == Q).order_by(Connector.evse, Connector.connector))
 PUT = upsert(Connector, Connector.station, Connector.evse, Connector.connector)
+
+StatusRow = tuple[str, int, int, str, int, str, str, str]
+ToldStatus = tuple[str, int, StatusNotification]
+"""A station, the fence of the connection by which it told it, and the status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +57,50 @@ class ConnectorRows:
         self, station: str, fence: int, status: StatusNotification, received_at: datetime
     ) -> StatusRecorded:
         """Keep a status unless a newer one is known; of two with the same time the later received stays."""
-        at = micros(status.timestamp)
-        place = (station, status.evse, status.connector)
-        row = (*place, status.status.value, at, status.detail, status.error_code, status.info)
+        row = _row(station, status)
 
         def unit(connection: WritingConnection) -> StatusRecorded:
             refuse_older(connection, station, fence)
-            known = connection.execute(GET, place).fetchone()
-            previous = None if known is None else _record(known)
-            if previous is not None and (known == row or at < known[4]):
-                return StatusRecorded(False, previous, previous)
-            connection.execute(PUT, row)
-            current = _record(row)
-            return StatusRecorded(previous is None or _told(previous) != _told(current), previous, current)
+            return _kept(connection, row)
 
         return await self._writer.submit(unit)
+
+    def record_all(self, told: Sequence[ToldStatus]) -> Deferred[builtins.list[StatusRecorded | None]]:
+        """As ``record``, all in one go; None and nothing done for a station that has a newer connection than that which told it."""
+        rows = [(fence, _row(station, status)) for station, fence, status in told]
+
+        def unit(connection: WritingConnection) -> builtins.list[StatusRecorded | None]:
+            return [None if outdated(connection, row[0], fence) else _kept(connection, row) for fence, row in rows]
+
+        return self._writer.submit(unit, len(rows))
 
     async def list(self, station: str) -> list[ConnectorRecord]:
         """What is known of a station, by EVSE and connector."""
         return [_record(row) for row in self._readers.few(LIST, (station,))]
+
+
+def _row(station: str, status: StatusNotification) -> StatusRow:
+    at = micros(status.timestamp)
+    return (
+        station,
+        status.evse,
+        status.connector,
+        status.status.value,
+        at,
+        status.detail,
+        status.error_code,
+        status.info,
+    )
+
+
+def _kept(connection: WritingConnection, row: StatusRow) -> StatusRecorded:
+    known = connection.execute(GET, row[:3]).fetchone()
+    previous = None if known is None else _record(known)
+    if previous is not None and (known == row or row[4] < known[4]):
+        return StatusRecorded(False, previous, previous)
+    connection.execute(PUT, row)
+    current = _record(row)
+    return StatusRecorded(previous is None or _told(previous) != _told(current), previous, current)
 
 
 def _told(record: ConnectorRecord) -> tuple[object, ...]:

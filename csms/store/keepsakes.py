@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import builtins
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from twisted.internet.defer import Deferred
+
 from csms.store.columns import digest, micros, moment
 from csms.store.connections import Readers, WritingConnection
 from csms.store.kept_tables import Note, Notice, Telemetry
-from csms.store.presence import refuse_older
+from csms.store.presence import outdated, refuse_older
 from csms.store.statements import Q, compiled, insertion, once, upsert
 from csms.store.writer import Writer
 
@@ -24,6 +26,11 @@ TAKE = once(Note, Note.plugin, Note.key)
 FORGET = compiled(Note.delete().where(Note.plugin == Q, Note.key == Q))
 UNDER = Note.select(Note.key, Note.value)
 KEPT = compiled(Note.select(Note.value).where(Note.plugin == Q, Note.key == Q))
+
+
+ValuesRow = tuple[str, int, int, bytes, bytes]
+ToldValues = tuple[str, int, int, bytes, datetime]
+"""A station, the fence of the connection by which it told them, their EVSE, the station's own JSON, and when it came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +64,25 @@ class TelemetryRows:
 
     async def record(self, station: str, fence: int, evse: int, body: bytes, at: datetime) -> bool:
         """Keep a message; False for one of the same content as another."""
-        row = (station, evse, micros(at), digest(body), body)
+        row = _values_row(station, evse, body, at)
 
         def unit(connection: WritingConnection) -> bool:
             refuse_older(connection, station, fence)
             return connection.execute(NEW_TELEMETRY, row).rowcount == 1
 
         return await self._writer.submit(unit)
+
+    def record_all(self, told: Sequence[ToldValues]) -> Deferred[builtins.list[bool | None]]:
+        """As ``record``, all in one go; None and nothing done for a station that has a newer connection than that which told it."""
+        rows = [(fence, _values_row(station, evse, body, at)) for station, fence, evse, body, at in told]
+
+        def unit(connection: WritingConnection) -> builtins.list[bool | None]:
+            return [
+                None if outdated(connection, row[0], fence) else connection.execute(NEW_TELEMETRY, row).rowcount == 1
+                for fence, row in rows
+            ]
+
+        return self._writer.submit(unit, len(rows))
 
     async def list(self, station: str, after: int = 0, limit: int = 100) -> builtins.list[StoredTelemetry]:
         """A station's messages by number, those after ``after``."""
@@ -137,6 +156,10 @@ class NoteRows:
         """Keep a text only if the key is new, and say whether it was."""
         row = (plugin, key, value, micros(at))
         return await self._writer.submit(lambda connection: connection.execute(TAKE, row).rowcount == 1)
+
+
+def _values_row(station: str, evse: int, body: bytes, at: datetime) -> ValuesRow:
+    return station, evse, micros(at), digest(body), body
 
 
 def _telemetry(row: Any) -> StoredTelemetry:

@@ -80,8 +80,13 @@ class PresenceRows:
 
 def refuse_older(connection: WritingConnection, station: str, fence: int) -> None:
     """Raise Fenced if a newer connection of the station exists; fence 0 speaks for no connection and may always write."""
-    if fence and (newest := connection.fences.get(station) or _newest(connection, station)) > fence:
-        raise Fenced(station, fence, newest)
+    if outdated(connection, station, fence):
+        raise Fenced(station, fence, _newest(connection, station))
+
+
+def outdated(connection: WritingConnection, station: str, fence: int) -> bool:
+    """Whether a newer connection of the station exists than the one with this fence; there is none that is newer than fence 0."""
+    return bool(fence) and (connection.fences.get(station) or _newest(connection, station)) > fence
 
 
 def _newest(connection: WritingConnection, station: str) -> int:

@@ -14,7 +14,7 @@ from peewee import SQL
 from csms.ledger import Evidence, Variant, absorb, fold, gaps, stops, wants
 from csms.model.authorization import Decision, IdToken
 from csms.model.transactions import EventType
-from csms.store.arrivals import Arrival, Recorded
+from csms.store.arrivals import Addition, Arrival, Recorded
 from csms.store.columns import digest, micros, micros_or_none
 from csms.store.connections import WritingConnection
 from csms.store.decisions import group_text
@@ -67,11 +67,13 @@ TAKE_BACK = compiled(EventRow.delete().where(EventRow.transaction == Q, EventRow
 
 def keep(connection: WritingConnection, arrival: Arrival, row: tuple[object, ...], decode: Decode) -> Recorded:
     """Keep an event; a repeat is counted and changes nothing, another content under a known key is kept beside the first."""
-    recorded = _added(connection, arrival, row)
-    if recorded is not None:
-        return recorded
-    kept = row_for(connection, arrival)
-    key = arrival.event.key
+    event = arrival.event
+    if event.type is EventType.UPDATED and event.id_token is None:
+        name = (arrival.station, event.transaction)
+        more = added(connection, Addition(name, event.key, row, arrival.facts, micros(arrival.received_at)))
+        if more is not None:
+            return Recorded(True, more.kept())
+    kept, key = row_for(connection, arrival), event.key
     if connection.execute(NEW_EVENT, (kept.id, key, *row)).rowcount == 1:
         return _absorbed(connection, kept, arrival)
     (body,) = connection.execute(BODY, (kept.id, key)).fetchone()
@@ -89,35 +91,56 @@ def _repeated(connection: WritingConnection, kept: Kept, key: str, arrival: Arri
     return Recorded(False, kept)
 
 
-def _added(connection: WritingConnection, arrival: Arrival, row: tuple[object, ...]) -> Recorded | None:
-    """The short way for one more event of a transaction that goes on and is remembered; None, and nothing is done, where the long way is due."""
-    event = arrival.event
-    name = (arrival.station, event.transaction)
-    known = connection.transactions.get(name)
-    if known is None or event.type is not EventType.UPDATED or event.id_token is not None:
+def added(connection: WritingConnection, addition: Addition) -> Remembered | None:
+    """One more event of a transaction that goes on and is remembered; None, and nothing is done, where there is more to it than that."""
+    name, key, row, facts, received_at, _ = addition
+    known: Remembered | None = connection.transactions.get(name)
+    if known is None:
         return None
-    kept, before = known
-    evidence = absorb(before, arrival.facts)
+    before = known.evidence
+    evidence = absorb(before, facts)
     if wants(evidence) or evidence.get("place") != before.get("place"):
         return None
-    if connection.execute(NEW_EVENT, (kept.id, event.key, *row)).rowcount == 0:
+    if connection.execute(NEW_EVENT, (known.id, key, *row)).rowcount == 0:
         return None
-    text, heard = orjson.dumps(evidence).decode(), micros(arrival.received_at)
-    if connection.execute(ADD, (text, heard, kept.id, kept.revision)).rowcount == 0:
+    text = orjson.dumps(evidence).decode()
+    if connection.execute(ADD, (text, received_at, known.id, known.revision)).rowcount == 0:
         connection.transactions.pop(name)
-        connection.execute(TAKE_BACK, (kept.id, event.key))
+        connection.execute(TAKE_BACK, (known.id, key))
         return None
-    now = kept.grown(text, heard)
-    connection.transactions[name] = (now, evidence)
-    return Recorded(True, now)
+    known.grown(evidence, text, received_at)
+    return known
+
+
+class Remembered:
+    """A transaction that goes on and lacks nothing, as its row is: its next event will most likely change nothing else."""
+
+    __slots__ = ("_began", "_heard_at", "_text", "evidence", "id", "revision", "wire_id")
+
+    def __init__(self, kept: Kept, evidence: Evidence) -> None:
+        self.id = kept.id
+        self.wire_id = kept.wire_id
+        self.revision = kept.revision
+        self.evidence = evidence
+        self._began = kept
+        self._text = kept.evidence
+        self._heard_at = kept.heard_at
+
+    def grown(self, evidence: Evidence, text: str, heard_at: int) -> None:
+        """One more event is in its row."""
+        self.revision += 1
+        self.evidence, self._text, self._heard_at = evidence, text, heard_at
+
+    def kept(self) -> Kept:
+        """Its row."""
+        return self._began._replace(evidence=self._text, revision=self.revision, heard_at=self._heard_at)
 
 
 def _remember(connection: WritingConnection, name: tuple[str, str], kept: Kept, evidence: Evidence) -> None:
-    """A transaction that goes on and lacks nothing: its next event will most likely change nothing else."""
     if len(connection.transactions) >= MOST_REMEMBERED:
         connection.transactions.clear()
     if kept.active and not kept.gave_up and not wants(evidence):
-        connection.transactions[name] = (kept, evidence)
+        connection.transactions[name] = Remembered(kept, evidence)
 
 
 def _plain(body: bytes) -> bytes:

@@ -20,13 +20,13 @@ from twisted.internet.defer import Deferred
 from csms.ledger import facts_of, last_register
 from csms.model.authorization import AuthorizationStatus, Decision, IdToken
 from csms.model.transactions import Transaction, TransactionEvent
-from csms.store.arrivals import Arrival, Recorded
+from csms.store.arrivals import Addition, Arrival, Recorded
 from csms.store.columns import micros
 from csms.store.connections import Readers, WritingConnection
 from csms.store.decisions import read
 from csms.store.neighbours import UNJOINED, join_parked, note_overlaps
-from csms.store.presence import refuse_older
-from csms.store.recording import keep
+from csms.store.presence import outdated, refuse_older
+from csms.store.recording import added, keep
 from csms.store.state import ALL_OF, BY_WIRE_ID, FOUND, GET, Decode, Kept, StoredEvent, stored_event
 from csms.store.statements import NOTHING, ONE, Q, compiled
 from csms.store.tables import ACTIVE, DUE, GOING_ON
@@ -93,6 +93,17 @@ class TransactionRows:
             return _looked_around(connection, recorded, arrival, self.decode) if recorded.changed else recorded
 
         return self._writer.submit(unit)
+
+    def record_all(self, additions: Sequence[Addition]) -> Deferred[builtins.list[str | None]]:
+        """Keep events that only add to transactions that go on, all in one go; for each the transaction's id on the wire.
+
+        None and nothing done where there is more to it, so that it needs ``record``: a repeat, an unknown transaction, a newer connection.
+        """
+
+        def unit(connection: WritingConnection) -> builtins.list[str | None]:
+            return [_added(connection, one) for one in additions]
+
+        return self._writer.submit(unit, len(additions))
 
     def decided(self, station: str, event: TransactionEvent, body: bytes) -> Decision | None:
         """What was decided on the token of this very message when it came before; None if it is new, or another decision is due."""
@@ -177,6 +188,13 @@ class TransactionRows:
 
 def _undecoded(event: StoredEvent) -> TransactionEvent:
     raise LookupError(f"nobody has said how {event.action} is read")
+
+
+def _added(connection: WritingConnection, addition: Addition) -> str | None:
+    if outdated(connection, addition.transaction[0], addition.fence):
+        return None
+    known = added(connection, addition)
+    return None if known is None else known.wire_id
 
 
 def _looked_around(connection: WritingConnection, recorded: Recorded, arrival: Arrival, decode: Decode) -> Recorded:

@@ -31,15 +31,15 @@ class Tally:
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
 
-    def add(self, word: str) -> None:
-        """One more of this word."""
+    def add(self, word: str, count: int = 1) -> None:
+        """One more of this word, or several."""
         counts = self.counts
         try:
-            counts[word] += 1
+            counts[word] += count
         except KeyError:
             if len(counts) >= MAX_LABELS:
                 word = OTHER
-            counts[word] = counts.get(word, 0) + 1
+            counts[word] = counts.get(word, 0) + count
 
 
 class Spread:
@@ -99,7 +99,7 @@ class Metrics:
         self.message = self._frames.add
         """``message(direction)``: one OCPP frame, ``in`` or ``out``."""
         self.message_in = self._calls_in.add
-        """``message_in(action)``: one call of a station."""
+        """``message_in(action, count)``: one call of a station, or several of one action."""
         self.message_out = self._calls_out.add
         """``message_out(action)``: one call to a station."""
         self.call_error_in = self._errors_in.add
