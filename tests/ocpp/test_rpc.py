@@ -154,6 +154,38 @@ def test_unconfirmed_message_cannot_be_called() -> None:
     assert reply_of(hear(V21, [2, "7", "NotifyPeriodicEventStream", UNCONFIRMED])) == ["7", "NotImplemented"]
 
 
+@pytest.mark.parametrize(
+    ("protocol", "message", "why"),
+    [
+        (V21, [6, "7", "Heartbeat", {}], "an action that is not sent unconfirmed"),
+        (V21, [6, "", "NotifyPeriodicEventStream", UNCONFIRMED], "an unconfirmed message without an id"),
+        (
+            V21,
+            [6, "7", "NotifyPeriodicEventStream"],
+            "an unconfirmed message that cannot be read: this is not [type, id, action, payload]",
+        ),
+        (V16, [3, "b", {}], "an answer to no call of ours"),
+        (V16, [4, "b", "", "no"], "an error to no call of ours: GenericError no"),
+        (V16, [4, "b"], "an error to no call of ours: GenericError"),
+        (V16, [9, "7"], "message type 9"),
+    ],
+)
+def test_what_is_ignored_is_told_why(protocol: str, message: list[Any], why: str) -> None:
+    assert hear(protocol, message) == Ignored(why)
+
+
+def test_a_refusal_says_what_is_wrong() -> None:
+    assert hear(V201, [9, "7"]).description == "message type 9 is not known"
+    assert hear(V201, [9, "7"]).code is ErrorCode.MESSAGE_TYPE_NOT_SUPPORTED
+    assert hear(V201, []).description == "not a JSON array, or an empty one"
+    assert hear(V201, []).code is ErrorCode.RPC_FRAMEWORK_ERROR
+    peer = calling()
+    received = peer.receive('[3,"a"]')
+    assert isinstance(received, Failure)
+    assert received.description == "the answer cannot be used: this is not [3, id, payload]"
+    assert received.details == {}
+
+
 def test_complaint_about_our_answer_is_ignored_in_21() -> None:
     received = hear(V21, [5, "7", "FormatViolation", "no\x1b good", {}])
     assert received == Ignored("an answer of ours was not understood: FormatViolation no? good")
@@ -184,7 +216,7 @@ def calling(protocol: str = V201) -> Peer:
 def test_one_call_at_a_time() -> None:
     peer = calling()
     assert peer.in_flight == Call("a", "Reset", {"type": "Immediate"})
-    with pytest.raises(CallInFlight):
+    with pytest.raises(CallInFlight, match="Reset a is not answered yet"):
         peer.call("b", "Reset", {"type": "Immediate"})
     assert peer.in_flight.id == "a"
 
@@ -288,6 +320,13 @@ def test_null_answers_a_call_in_16_only() -> None:
     peer = Peer(V201)
     peer.call("a", "SetDisplayMessage", {})
     assert isinstance(peer.receive('[3,"a",null]'), Failure)
+
+
+def test_calls_are_compared_by_what_they_say() -> None:
+    call = Call("7", "Heartbeat", {})
+    for other in (Call("8", "Heartbeat", {}), Call("7", "Authorize", {}), Call("7", "Heartbeat", {"x": 1}), "7"):
+        assert call != other
+    assert call == Call("7", "Heartbeat", {})
 
 
 def test_events_are_frozen() -> None:

@@ -33,6 +33,7 @@ REFUSED: dict[str, str | bytes] = {
     "byte order mark": b"\xef\xbb\xbf{}",
     "escaped NUL": r'{"a":["x\u0000"]}',
     "escaped NUL in a name": r'{"x\u0000":1}',
+    "escaped NUL before another list": r'[["x\u0000"],["a"]]',
     "raw NUL": b'"\x00"',
     "raw line break": '"\n"',
     "above 64 bits": "9223372036854775808",
@@ -53,6 +54,19 @@ def test_refused(kind: str) -> None:
     assert 0 < len(str(refusal.value)) < 200
 
 
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("33 levels", "nested deeper than 32 levels"),
+        ("escaped NUL", "a string has a NUL character"),
+        ("above 64 bits", "an integer is beyond 64 bits"),
+    ],
+)
+def test_a_refusal_says_why(kind: str, words: str) -> None:
+    with pytest.raises(NotStrictJson, match=f"^{words}$"):
+        loads(REFUSED[kind])
+
+
 ACCEPTED: dict[str, tuple[str | bytes, Any]] = {
     "32 levels": ("[" * 32 + "]" * 32, None),
     "many brackets in a text": (json.dumps("[" * 100), "[" * 100),
@@ -64,6 +78,7 @@ ACCEPTED: dict[str, tuple[str | bytes, Any]] = {
     "long digits after an escaped quote": (r'"\"12345678901234567890123"', '"12345678901234567890123'),
     "long fraction": ("0.1234567890123456789012345", 0.1234567890123456789012345),
     "large number with a fraction": ("12345678901234567890.5", 12345678901234567890.5),
+    "long digits with an exponent": ("12345678901234567890e5", 12345678901234567890e5),
     "large number with an exponent": ("1e300", 1e300),
     "escaped backslash before u0000": (r'"\\u0000"', r"\u0000"),
     "pair of surrogates": (r'"\ud83d\ude00"', "😀"),
@@ -134,9 +149,12 @@ def test_what_is_written_is_read_back(value: Any) -> None:
         (Decimal("1E+5"), b"100000"),
         (Decimal("1E-7"), b"0.0000001"),
         (Decimal("-0.5"), b"-0.5"),
+        (Decimal("1E+39"), b"1" + b"0" * 39),
+        (Decimal("1E+40"), b"1E+40"),
         (Decimal("1E+100000"), b"1E+100000"),
         (datetime(2026, 5, 6, 10, 0, 0, tzinfo=UTC), b'"2026-05-06T10:00:00Z"'),
         (datetime(2026, 5, 6, 10, 0, 0, 123999, tzinfo=UTC), b'"2026-05-06T10:00:00.123Z"'),
+        (datetime(2026, 5, 6, 10, 0, 0, 1000, tzinfo=UTC), b'"2026-05-06T10:00:00.001Z"'),
         (datetime(2026, 5, 6, 10, 0, 0, 999, tzinfo=UTC), b'"2026-05-06T10:00:00Z"'),
         (datetime(2026, 5, 6, 0, 30, tzinfo=timezone(timedelta(hours=2))), b'"2026-05-05T22:30:00Z"'),
         ({"a": [1, None, "é"]}, '{"a":[1,null,"é"]}'.encode()),
@@ -152,5 +170,7 @@ def test_written_form(value: Any, text: bytes) -> None:
     ids=repr,
 )
 def test_no_json_form(value: Any) -> None:
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError) as refusal:
         dumps([value])
+    if not isinstance(value, int | str):
+        assert str(refusal.value.__cause__) == f"a {type(value).__name__} like this has no JSON form"
