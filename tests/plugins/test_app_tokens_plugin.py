@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -95,6 +95,9 @@ def test_a_driver_who_comes_back_to_the_running_transaction_is_known(tmp_path: P
     fake.read.transactions = [Transaction(1, "CS1", "T1", Completeness.ONGOING, id_token=IdToken(token, "Central"))]
     assert status_of(judged(plugin, token)) == "Accepted"
     assert status_of(judged(plugin, token, station=OLD_STATION)) == "Invalid"
+    assert status_of(judged(plugin, token, Purpose.REMOTE_START, "T2")) == "Invalid", "a start is not a return"
+    fake.read.transactions = [Transaction(2, "CS1", "T9", Completeness.ONGOING, id_token=IdToken("04A1", "ISO14443"))]
+    assert status_of(judged(plugin, token)) == "Invalid", "what runs there is another driver's"
 
 
 def test_a_late_token_is_expired(tmp_path: Path) -> None:
@@ -144,6 +147,38 @@ def test_no_other_text_is_ever_a_token(value: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("lifetime", "seconds"),
+    [("1s", 1), ("1000ms", 1), ("7d", 604800), ("1h30m", 5400), ("6d23h59m60s", 604800)],
+)
+def test_a_lifetime_is_from_a_second_to_a_week(tmp_path: Path, lifetime: str, seconds: int) -> None:
+    status, answer, _ = ask(house(tmp_path)[2], "POST", {"driver": "ann", "lifetime": lifetime})
+    assert status == 201
+    assert datetime.fromisoformat(answer["expires"]) == NOON + timedelta(seconds=seconds)
+    assert answer["expires"].endswith("Z")
+
+
+def test_an_order_may_be_as_long_as_the_words_say(tmp_path: Path) -> None:
+    plugin, _, resource = house(tmp_path)
+    order = {"driver": "d" * 255, "station": "s" * 48, "group": "g" * 36}
+    answer = judged(plugin, made(resource, **order), station=StationRef("s" * 48, "ocpp2.0.1"))
+    assert answer is not None
+    assert (answer.status, answer.group) == (AuthorizationStatus.ACCEPTED, IdToken("g" * 36, "Central"))
+    assert answer.reason == f"app token of {'d' * 255}"
+    status, _, _ = ask(resource, "POST", b'{"driver": "ann"}'.ljust(16 * 1024))
+    assert status == 201
+    status, _, request = ask(resource, "POST", b'{"driver": "ann"}'.ljust(16 * 1024 + 1))
+    assert status == 413
+    assert request.responseHeaders.getRawHeaders("cache-control") == ["no-store"]
+
+
+def test_a_driver_of_no_group_is_in_none(tmp_path: Path) -> None:
+    plugin, _, resource = house(tmp_path)
+    answer = judged(plugin, made(resource))
+    assert answer is not None
+    assert answer.group is None
+
+
+@pytest.mark.parametrize(
     ("body", "status", "words"),
     [
         (b"{", 400, "not JSON"),
@@ -157,7 +192,14 @@ def test_no_other_text_is_ever_a_token(value: str) -> None:
         ({"driver": "a", "station": 1}, 422, "station is null or a text"),
         ({"driver": "a", "group": ""}, 422, "group is null or a text"),
         ({"driver": "a", "lifetime": "soon"}, 422, "lifetime is a text"),
+        ({"driver": "d" * 256}, 422, "driver is a text of 1 to 255 characters"),
+        ({"driver": "a", "station": "s" * 49}, 422, "station is null or a text of 1 to 48 characters"),
+        ({"driver": "a", "station": ""}, 422, "station is null or a text of 1 to 48 characters"),
+        ({"driver": "a", "group": "g" * 37}, 422, "group is null or a text of 1 to 36 characters"),
         ({"driver": "a", "lifetime": 900}, 422, "lifetime is a text"),
+        ({"driver": "a", "lifetime": "\u0663m"}, 422, "lifetime is a text"),
+        ({"driver": "a", "lifetime": "999ms"}, 422, "from 1s to 7d"),
+        ({"driver": "a", "lifetime": "7d1ms"}, 422, "from 1s to 7d"),
         ({"driver": "a", "lifetime": "8d"}, 422, "from 1s to 7d"),
         ({"driver": "a", "lifetime": "0s"}, 422, "from 1s to 7d"),
     ],

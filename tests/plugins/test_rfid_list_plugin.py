@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
-from csms_plugins.rfid_list import ListError, RfidList
+from csms_plugins.rfid_list import COLUMNS, ListError, RfidList, read_list
 from fake_csms import NOON, OLD_STATION, STATION, FakeCsms, result
 
 from csms.api import (
@@ -138,8 +139,9 @@ def test_a_changed_file_is_read_again_and_a_broken_one_changes_nothing(tmp_path:
     fake.settle(5)
     assert judged(plugin, asked("NEW")) is not None
     errors = fake.said("error")
-    assert len(errors) == 1, "said once"
-    assert f"{path}:1: unknown column statsu: did you mean status?" in errors[0]
+    assert errors == [f"the token list stays as it was: {path}:1: unknown column statsu: did you mean status?"], (
+        "said once"
+    )
     path.unlink()
     fake.settle(5)
     assert judged(plugin, asked("NEW")) is not None
@@ -147,6 +149,12 @@ def test_a_changed_file_is_read_again_and_a_broken_one_changes_nothing(tmp_path:
     rewrite(path, "value\nBACK\n", 3)
     fake.settle(5)
     assert judged(plugin, asked("BACK")) is not None
+    assert fake.said("info") == [f"{path}: 1 token values"] * 2
+    rewrite(path, "value,expires\nDAY,2026-03-02\n", 4)
+    fake.settle(5)
+    answer = judged(plugin, asked("DAY"))
+    assert answer is not None
+    assert answer.expires == datetime(2026, 3, 2, 23, tzinfo=UTC), "the day is the site's here too"
     result(plugin.stop())
     assert fake.clock.getDelayedCalls() == []
 
@@ -155,19 +163,31 @@ def test_a_changed_file_is_read_again_and_a_broken_one_changes_nothing(tmp_path:
     ("name", "text", "words"),
     [
         ("a.csv", "", "a.csv:1: the file is empty"),
-        ("a.csv", "tag\nX\n", "unknown column tag"),
-        ("a.csv", "type,status\nX,Y\n", "no column is called value"),
-        ("a.csv", "value,status\nA,Blockt\n", "a.csv:2: status Blockt is not one of Accepted"),
+        ("a.csv", "tag\nX\n", f"a.csv:1: unknown column tag: known are {', '.join(COLUMNS)}$"),
+        ("a.csv", "type,status\nX,Y\n", f"no column is called value: the first line is {','.join(COLUMNS)}$"),
+        ("a.csv", "value,status\nA,Blockt\n", "a.csv:2: status Blockt is not one of Accepted, Blocked"),
         ("a.csv", "value,expires\nA,soon\n", "a.csv:2: expires soon is not a day"),
         ("a.csv", "value,concurrent\nA,many\n", "concurrent many is not a number"),
         ("a.csv", "value\nA,B\n", "a.csv:2: more cells than columns"),
         ("a.csv", "value\nA\n\na\n", "a.csv:4: this token .…. is listed in line 2 already"),
         ("a.csv", 'value,note\nA,"open\n', "look for a quote"),
-        ("a.csv", "value,note\n,nobody\n", "a token has a value"),
-        ("a.toml", "[[token]]\nvalue = 1\n", "a.toml:1: a token has a value"),
+        ("a.csv", "value,note\n,nobody\n", "a token has a value of 1 to 255 characters$"),
+        ("a.csv", "value\n" + "x" * 256 + "\n", "a.csv:2: a token has a value of 1 to 255"),
+        ("a.csv", "value,concurrent\nA,1000000\n", "concurrent 1000000 is not a number"),
+        (
+            "a.toml",
+            "[[token]]\nvalue = 1\n",
+            "a.toml:1: a token has a value of 1 to 255 characters, as text in quotes$",
+        ),
+        ("a.toml", "[[token]]\nnote = 'x'\n", "a.toml:1: a token has a value of 1 to 255 characters$"),
         ("a.toml", '[[token]]\nvalue = "A"\n[[token]]\nvalu = "B"\n', "a.toml:3: unknown column valu"),
         ("a.toml", "[[token]\n", "a.toml:1: "),
-        ("a.toml", "[tokens]\n", r"has \[\[token\]\] tables only"),
+        ("a.toml", '[[token]]\nvalue = "A"\nnote =\n[[token]]\n', "a.toml:3: .*: mend the TOML there$"),
+        ("a.toml", '[[token]]\nvalue = "A"\nnote = """x\n\n', "a.toml:4: .*: mend the TOML there$"),
+        ("a.toml", "[tokens]\n", r"has \[\[token\]\] tables only, not tokens$"),
+        ("a.toml", "x = 1\ny = 2\n", r"a.toml:1: a token list has \[\[token\]\] tables only, not x, y$"),
+        ("a.toml", "token = 1\n", r"tables only, not token = \.\.\.$"),
+        ("a.toml", '\ntoken = [{value = "A"}, {valu = "B"}]\n', "a.toml:1: unknown column valu: did you mean value"),
     ],
 )
 def test_a_list_with_a_mistake_is_refused_at_start_with_the_place(
@@ -177,15 +197,42 @@ def test_a_list_with_a_mistake_is_refused_at_start_with_the_place(
         plugin_of(tmp_path, text, name)
 
 
+def test_a_list_without_a_token_is_a_list(tmp_path: Path) -> None:
+    for name, text in (("a.toml", ""), ("a.csv", "value\n")):
+        plugin, _ = plugin_of(tmp_path, text, name)
+        assert judged(plugin, asked("A")) is None
+
+
+def test_every_column_of_a_row_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "all.csv"
+    path.write_text(
+        "Value, Type, Status, Group, Expires, Note, Concurrent\n"
+        " 04A1 , ISO15693 , accepted , FLEET , 2026-03-02T12:00:00+01:00 , Ann's card , 999999 \n"
+        f"{'x' * 255}\n",
+        "utf-8",
+    )
+    found = read_list(path, ZoneInfo("Europe/Berlin"))
+    noon = datetime(2026, 3, 2, 11, tzinfo=UTC)
+    fleet = IdToken("FLEET", "Central")
+    assert found["04a1"] == [
+        TokenRecord(IdToken("04A1", "ISO15693"), AuthorizationStatus.ACCEPTED, fleet, noon, "Ann's card", 999999)
+    ]
+    assert found["x" * 255] == [TokenRecord(IdToken("x" * 255, ""), AuthorizationStatus.ACCEPTED)]
+
+
 def test_all_mistakes_are_told_at_once_but_not_without_end(tmp_path: Path) -> None:
     rows = "".join(f"T{number},Wrong\n" for number in range(15))
     with pytest.raises(ListError, match="and 5 more") as told:
         plugin_of(tmp_path, "value,status\n" + rows)
     assert str(told.value).count("is not one of") == 10
+    with pytest.raises(ListError) as told:
+        plugin_of(tmp_path, "value,status\n" + "".join(f"T{number},Wrong\n" for number in range(10)))
+    assert "more" not in str(told.value)
+    assert len(str(told.value).splitlines()) == 10
 
 
 def test_semicolons_and_a_byte_order_mark_are_read(tmp_path: Path) -> None:
-    plugin, _ = plugin_of(tmp_path, "\ufeffvalue;status\nA;Blocked\n")
+    plugin, _ = plugin_of(tmp_path, "\ufeffvalue;status;note\nA;Blocked;a, b\n")
     answer = judged(plugin, asked("A"))
     assert answer is not None
     assert answer.status is AuthorizationStatus.BLOCKED
