@@ -226,8 +226,9 @@ def _toml_rows(path: Path, text: str, mistakes: list[str]) -> Iterator[tuple[int
         return
     for index, table in enumerate(tables):
         line = headers[index] if len(headers) == len(tables) else 1
-        unknown = [key for key in table if key not in COLUMNS] if isinstance(table, dict) else ["value"]
-        if unknown:
+        if not isinstance(table, dict):
+            mistakes.append(f'{path}:{line}: a token is a table such as {{value = "04A1"}}')
+        elif unknown := [key for key in table if key not in COLUMNS]:
             mistakes.append(f"{path}:{line}: {_unknown(unknown[0])}")
         else:
             yield line, table

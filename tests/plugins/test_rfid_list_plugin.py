@@ -185,6 +185,7 @@ def test_a_changed_file_is_read_again_and_a_broken_one_changes_nothing(tmp_path:
         ("a.toml", '[[token]]\nvalue = "A"\nnote =\n[[token]]\n', "a.toml:3: .*: mend the TOML there$"),
         ("a.toml", '[[token]]\nvalue = "A"\nnote = """x\n\n', "a.toml:4: .*: mend the TOML there$"),
         ("a.toml", "[tokens]\n", r"has \[\[token\]\] tables only, not tokens$"),
+        ("a.toml", 'token = ["X"]\n', 'a.toml:1: a token is a table such as {value = "04A1"}$'),
         ("a.toml", "x = 1\ny = 2\n", r"a.toml:1: a token list has \[\[token\]\] tables only, not x, y$"),
         ("a.toml", "token = 1\n", r"tables only, not token = \.\.\.$"),
         ("a.toml", '\ntoken = [{value = "A"}, {valu = "B"}]\n', "a.toml:1: unknown column valu: did you mean value"),
