@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +11,12 @@ from csms_plugins.app_tokens import AppTokens
 from fake_csms import NOON, OLD_STATION, STATION, FakeCsms, ask, result
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet import defer
+from twisted.internet.error import ConnectionDone
+from twisted.python.failure import Failure
 from twisted.web.resource import IResource
+from twisted.web.server import NOT_DONE_YET
+from twisted.web.test.requesthelper import DummyRequest
 
 from csms.api import (
     Authorization,
@@ -100,19 +106,49 @@ def test_a_driver_who_comes_back_to_the_running_transaction_is_known(tmp_path: P
     assert status_of(judged(plugin, token)) == "Invalid", "what runs there is another driver's"
 
 
+def test_of_two_transactions_at_once_the_first_has_the_token(tmp_path: Path) -> None:
+    plugin, fake, resource = house(tmp_path)
+    token = made(resource)
+    take = fake.csms.take
+
+    async def second(key: str, value: str) -> bool:
+        await take(key, '["CS2", "T7"]')
+        return await take(key, value)
+
+    object.__setattr__(fake.csms, "take", second)
+    answer = judged(plugin, token, Purpose.TRANSACTION, "T1")
+    assert answer is not None
+    assert (answer.status, answer.reason) == (AuthorizationStatus.INVALID, "already used")
+    assert status_of(judged(plugin, token, Purpose.TRANSACTION, "T7", StationRef("CS2"))) == "Accepted"
+    assert status_of(judged(plugin, token, Purpose.TRANSACTION, "T1")) == "Invalid"
+
+
+def test_one_token_uses_no_other_up(tmp_path: Path) -> None:
+    plugin, _, resource = house(tmp_path)
+    first, other = made(resource), made(resource)
+    assert status_of(judged(plugin, first, Purpose.TRANSACTION, "T1")) == "Accepted"
+    assert status_of(judged(plugin, other, Purpose.TRANSACTION, "T2")) == "Accepted"
+
+
 def test_a_late_token_is_expired(tmp_path: Path) -> None:
     plugin, _, resource = house(tmp_path)
     token = made(resource, lifetime="1m30s")
     assert status_of(judged(plugin, token, minutes=1)) == "Accepted"
     assert status_of(judged(plugin, token, minutes=2)) == "Expired"
     assert status_of(judged(plugin, token, Purpose.TRANSACTION, "T1", minutes=2)) == "Expired"
+    end = NOON + timedelta(minutes=2)
+    answer = judged(plugin, made(resource, lifetime="2m"), minutes=2)
+    assert answer == Authorization(AuthorizationStatus.EXPIRED, expires=end, reason=f"expired at {end.isoformat()}"), (
+        "the end is no longer in it"
+    )
 
 
 def test_a_token_for_one_station_is_no_use_at_another(tmp_path: Path) -> None:
     plugin, _, resource = house(tmp_path)
     token = made(resource, station="CS1")
     assert status_of(judged(plugin, token)) == "Accepted"
-    assert status_of(judged(plugin, token, Purpose.TRANSACTION, "T", OLD_STATION)) == "NotAtThisLocation"
+    elsewhere = judged(plugin, token, Purpose.TRANSACTION, "T", OLD_STATION)
+    assert elsewhere == Authorization(AuthorizationStatus.NOT_AT_THIS_LOCATION, reason="the token is for station CS1")
     assert status_of(judged(plugin, token, Purpose.TRANSACTION, "T")) == "Accepted", "the other station used nothing up"
 
 
@@ -151,10 +187,11 @@ def test_no_other_text_is_ever_a_token(value: str) -> None:
     [("1s", 1), ("1000ms", 1), ("7d", 604800), ("1h30m", 5400), ("6d23h59m60s", 604800)],
 )
 def test_a_lifetime_is_from_a_second_to_a_week(tmp_path: Path, lifetime: str, seconds: int) -> None:
-    status, answer, _ = ask(house(tmp_path)[2], "POST", {"driver": "ann", "lifetime": lifetime})
+    status, answer, request = ask(house(tmp_path)[2], "POST", {"driver": "ann", "lifetime": lifetime})
     assert status == 201
     assert datetime.fromisoformat(answer["expires"]) == NOON + timedelta(seconds=seconds)
     assert answer["expires"].endswith("Z")
+    assert request.responseHeaders.getRawHeaders("content-type") == ["application/json"]
 
 
 def test_an_order_may_be_as_long_as_the_words_say(tmp_path: Path) -> None:
@@ -185,7 +222,7 @@ def test_a_driver_of_no_group_is_in_none(tmp_path: Path) -> None:
         (b"\xff", 400, "not JSON"),
         (b"[" * 16000, 400, "not JSON"),
         (b"x" * 20000, 413, "at most"),
-        ([], 422, "an object"),
+        ([], 422, "the body is an object with driver, station, group, lifetime"),
         ({}, 422, "driver is a text"),
         ({"driver": " "}, 422, "driver is a text"),
         ({"driver": "a", "diver": "b"}, 422, "unknown field diver"),
@@ -214,9 +251,28 @@ def test_a_bad_order_is_refused_in_words(tmp_path: Path, body: object, status: i
 
 
 def test_only_post_makes_a_token(tmp_path: Path) -> None:
-    code, _, request = ask(house(tmp_path)[2], "GET")
+    code, answer, request = ask(house(tmp_path)[2], "GET")
     assert code == 405
+    assert answer == {"type": "about:blank", "status": 405, "title": "only POST makes a token"}
     assert request.responseHeaders.getRawHeaders("allow") == ["POST"]
+
+
+def test_a_caller_who_is_gone_is_not_answered(tmp_path: Path) -> None:
+    _, fake, resource = house(tmp_path)
+    take, waiting = fake.csms.take, defer.Deferred[None]()
+
+    async def slow(key: str, value: str) -> bool:
+        await waiting
+        return await take(key, value)
+
+    object.__setattr__(fake.csms, "take", slow)
+    request = DummyRequest([b""])
+    request.method, request.content = b"POST", io.BytesIO(b'{"driver": "ann"}')
+    assert resource.render(request) == NOT_DONE_YET  # type: ignore[no-untyped-call]
+    request.processingFailed(Failure(ConnectionDone()))
+    waiting.callback(None)
+    assert (request.written, request.finished) == ([], 0)
+    assert fake.logged == []
 
 
 def test_a_house_that_cannot_keep_says_so_without_details(tmp_path: Path) -> None:
@@ -227,7 +283,10 @@ def test_a_house_that_cannot_keep_says_so_without_details(tmp_path: Path) -> Non
 
     object.__setattr__(fake.csms, "take", broken)
     code, answer, _ = ask(resource, "POST", {"driver": "ann"})
-    assert (code, answer["title"]) == (500, "no token could be made: see the server's log")
+    assert code == 500
+    assert answer == {
+        "type": "about:blank", "status": 500, "title": "no token could be made: see the server's log"
+    }  # fmt: skip
     assert fake.said("critical") == ["no token could be made"]
     assert plugin is not None
 
