@@ -50,17 +50,8 @@ PARTS = {
         ),
     ),
     "transactions": Part(
-        ("csms/ledger.py", "csms/evidence.py", "csms/store/arrivals.py", "csms/store/recording.py"),
-        (
-            "tests/test_ledger.py",
-            "tests/test_evidence.py",
-            "tests/store/test_store_transactions.py",
-            "tests/store/test_store_ledgers.py",
-            "tests/store/test_store_remembered.py",
-            "tests/blocks/test_transactions.py",
-            "tests/blocks/test_signed_readings.py",
-            "tests/blocks/test_stop_reasons.py",
-        ),
+        ("csms/ledger.py", "csms/evidence.py"),
+        ("tests/test_ledger.py", "tests/test_evidence.py"),
     ),
     "authorization": Part(
         ("csms/blocks/authorization.py", "csms_plugins/rfid_list.py", "csms_plugins/app_tokens.py"),
@@ -69,7 +60,6 @@ PARTS = {
             "tests/plugins/test_app_tokens_plugin.py",
             "tests/part6/test_part6_c_authorization.py",
             "tests/blocks/test_transactions.py",
-            "tests/blocks/test_bad_cases.py",
             "tests/blocks/test_explaining.py",
             "tests/plugins/test_plug_and_charge_plugin.py",
         ),
