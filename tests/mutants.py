@@ -60,7 +60,7 @@ PARTS = {
             "tests/plugins/test_app_tokens_plugin.py",
             "tests/part6/test_part6_c_authorization.py",
             "tests/blocks/test_transactions.py",
-            "tests/blocks/test_explaining.py",
+            "tests/blocks/test_authorization.py",
             "tests/plugins/test_plug_and_charge_plugin.py",
         ),
     ),
