@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from csms.evidence import KnownRegister, MeterRules, doubts, meter_evidence
+from csms.evidence import KnownRegister, MeterRules, doubts, meter_evidence, nature_of
 from csms.model.metering import UNREADABLE, MeterEvidence, MeterValue, SampledValue
-from csms.model.transactions import EventType, TransactionEvent
+from csms.model.transactions import EventType, Nature, TransactionEvent
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 STARTED, UPDATED, ENDED = EventType.STARTED, EventType.UPDATED, EventType.ENDED
@@ -135,3 +135,26 @@ def test_the_guard_names_what_speaks_against_the_meter(
 def test_a_register_that_begins_anew_in_each_transaction_may_begin_at_0() -> None:
     found = meter_evidence(session(begin=0, end=83))
     assert doubts(found, BEFORE, MeterRules(lifetime=False)) == ()
+
+
+@pytest.mark.parametrize(
+    ("registers", "state", "authorized", "nature"),
+    [
+        ((1000, 1001), "", False, Nature.CHARGE),
+        ((1000, 1000), "Charging", False, Nature.CHARGE),
+        ((1000, 1000), "SuspendedEV", True, Nature.NO_ENERGY),
+        ((1000, 1000), "SuspendedEV", False, Nature.VISIT),
+        ((1000,), "", True, Nature.NO_ENERGY),
+        ((), "", False, Nature.VISIT),
+    ],
+)
+def test_a_charge_is_told_by_its_register_or_by_its_station(
+    registers: tuple[int, ...], state: str, authorized: bool, nature: Nature
+) -> None:
+    kinds = ((STARTED, BEGIN), (ENDED, END))
+    told = [
+        event(minute, kind, wh(register, context))
+        for minute, (register, (kind, context)) in enumerate(zip(registers, kinds, strict=False))
+    ]
+    told += [event(9, UPDATED, state=state)] if state else []
+    assert nature_of(meter_evidence(told), authorized=authorized) is nature

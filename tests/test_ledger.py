@@ -62,6 +62,12 @@ def test_a_whole_session_is_complete_and_bills_end_minus_start() -> None:
     assert (whole.stopped_reason, whole.charging_state, whole.review) == ("Local", "Charging", "")
 
 
+def test_evse_and_connector_are_those_of_the_event_that_says_most() -> None:
+    bare, whole = replace(session()[0], evse=2, connector=None), replace(session()[1], evse=2, connector=3)
+    assert (state([bare]).evse, state([bare]).connector) == (2, None)
+    assert (state([bare, whole]).evse, state([bare, whole]).connector) == (2, 3)
+
+
 def test_every_order_of_a_short_session_ends_in_the_same_state() -> None:
     clean = state(session(5))
     for order in itertools.permutations(session(5)):
