@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from csms.evidence import KnownRegister, MeterRules, doubts, meter_evidence, nature_of
-from csms.model.metering import UNREADABLE, MeterEvidence, MeterValue, SampledValue
+from csms.model.metering import ENERGY_REGISTER, UNREADABLE, MeterEvidence, MeterValue, SampledValue
 from csms.model.transactions import EventType, Nature, TransactionEvent
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -83,6 +84,63 @@ def test_one_spike_rejects_itself_and_not_those_after_it() -> None:
 def test_without_named_contexts_the_first_of_the_start_and_the_last_of_the_end_count() -> None:
     found = meter_evidence([event(0, STARTED, wh(10)), event(5, UPDATED, wh(20)), event(9, ENDED, wh(30))])
     assert values(found) == [10, 20, 30]
+
+
+def test_readings_that_say_begin_and_end_count_before_those_of_the_first_and_last_event() -> None:
+    found = meter_evidence(
+        [
+            event(0, STARTED, wh(1200)),
+            event(1, UPDATED, wh(1000, BEGIN)),
+            event(2, UPDATED, wh(5000), wh(6000, END)),
+            event(3, ENDED, wh(5500)),
+        ]
+    )
+    assert values(found) == [1000, 5000, 6000]
+    assert [one.why for one in found.rejected] == [
+        "taken before the transaction's begin reading",
+        "taken after the transaction's end reading",
+    ]
+
+
+def test_an_end_below_its_begin_is_no_series() -> None:
+    assert meter_evidence(session(begin=6000, end=1000)).series == ()
+    assert values(meter_evidence(session(begin=6000, end=6000))) == [6000, 6000]
+
+
+def test_a_reading_like_the_begin_or_the_end_counts() -> None:
+    same = [event(0, UPDATED, wh(1000)), event(30, UPDATED, wh(1000)), event(60, UPDATED, wh(6000))]
+    found = meter_evidence(session(*same))
+    assert (values(found), found.rejected) == ([1000, 1000, 1000, 6000, 6000], ())
+
+
+def test_no_more_than_the_power_allows_in_the_time_and_a_minute() -> None:
+    most = 500_000 * 61 // 60
+    assert doubts(meter_evidence(session(begin=0, end=most)), None, MeterRules()) == ()
+    assert doubts(meter_evidence(session(begin=0, end=most + 1000)), None, MeterRules()) != ()
+
+
+def test_other_quantities_beside_it_hide_no_reading() -> None:
+    power = SampledValue(Decimal(11000), "Power.Active.Import", unit="W")
+    found = meter_evidence(session(event(30, UPDATED, power, wh(3000))))
+    assert values(found) == [1000, 3000, 6000]
+    assert found.rejected == ()
+
+
+def test_a_rejected_reading_is_shown_whole_and_a_change_of_state_once() -> None:
+    told = replace(event(30, UPDATED, wh(3000, phase="L1", location="Inlet"), state="Charging"), offline=True)
+    again = event(31, UPDATED, state="Charging")
+    found = meter_evidence(session(told, again))
+    (one,) = found.rejected
+    assert (one.reading.measurand, one.reading.location, one.reading.phase) == (ENERGY_REGISTER, "Inlet", "L1")
+    assert (one.reading.offline, one.reading.at) == (True, NOON + timedelta(minutes=30))
+    assert [(change.at, change.state) for change in found.changes] == [(NOON + timedelta(minutes=30), "Charging")]
+
+
+def test_signed_readings_are_in_the_order_in_which_they_were_taken() -> None:
+    told = [event(20, UPDATED, wh(3000, signed="A")), event(10, UPDATED, wh(2000, signed="B"))]
+    late = MeterValue(NOON + timedelta(minutes=5), (wh(1500, signed="C"),))
+    found = meter_evidence(session(*told, replace(event(40, UPDATED), meter_values=(late,))))
+    assert [one.signed for one in found.signed] == ["C", "B", "A"]
 
 
 def test_an_ongoing_transaction_has_no_end_and_what_came_so_far() -> None:
