@@ -91,8 +91,10 @@ PARTS = {
         tuple(
             f"tests/plugins/test_flow_{name}.py"
             for name in (
+                "answers",
                 "changes",
                 "corners",
+                "counted",
                 "durable",
                 "explained",
                 "expressions",

@@ -228,7 +228,7 @@ def test_a_chain_that_is_no_list_is_refused(tmp_path: Path) -> None:
         ("startswith", (5, "ab"), False),
         ("count", ([1, None, False, 0],), 2),
         ("count", (None,), 0),
-        ("last", ([1, 2],), 2),
+        ("last", ([1, 2, 3],), 3),
         ("last", ([],), None),
         ("last", (7,), 7),
         ("sum", ([1, "x", 2.5], 1), 4.5),
@@ -254,13 +254,17 @@ def test_functions_that_look_at_the_event() -> None:
     assert CONTEXTUAL["age"](names, "2026-03-02T11:59:00Z") == 60.0
     assert CONTEXTUAL["age"](names, "2026-03-02T11:59:00") == 60.0
     assert CONTEXTUAL["age"](names, "yesterday") is None
+    assert CONTEXTUAL["age"](names, "2026-03-02T12:59:00+01:00") == 60.0
+    assert CONTEXTUAL["age"](names, 7) is None
     assert CONTEXTUAL["age"]({}, "2026-03-02T11:59:00Z") is None
     assert (CONTEXTUAL["meter"](names, "SoC"), CONTEXTUAL["meter"](names, "SoC", "L1")) == (40, 41)
+    assert CONTEXTUAL["meter"]({"event": {"values": readings}}, "SoC") == 40
     assert CONTEXTUAL["meter"]({}, "SoC") is None
     assert CONTEXTUAL["has_tag"](names, "depot")
     assert not CONTEXTUAL["has_tag"]({"station": None}, "depot")
     assert CONTEXTUAL["new_request_id"](names) == 7
     assert CONTEXTUAL["new_request_id"]({}) is None
+    assert CONTEXTUAL["new_request_id"]({"run": {"request_id": "7"}}) is None
 
 
 def test_anything_becomes_plain() -> None:
