@@ -102,7 +102,6 @@ def test_an_expression_gives(text: str, value: object) -> None:
         ("x" * 2001, "an expression has at most 2000 characters", 0),
         (" or ".join(["a"] * 120), "an expression has at most 200 parts: use several clauses", 0),
         ("-" * 1900 + "1", "an expression has at most 200 parts: use several clauses", 0),
-        ("\0", "not an expression, or nested too deep", 0),
     ],
 )
 def test_a_mistake_has_its_words_and_its_column(text: str, words: str, column: int) -> None:
