@@ -102,6 +102,7 @@ PARTS = {
                 "mutations",
                 "rules_plugin",
                 "step_mistakes",
+                "times",
                 "waits",
             )
         ),
