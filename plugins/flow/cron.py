@@ -87,7 +87,7 @@ def _field(text: str, index: int) -> frozenset[int]:
     found: set[int] = set()
     for part in text.split(","):
         match = _PART.fullmatch(part)
-        if match is None:
+        if match is None or (match[1] == "*" and match[2]):
             raise CronError(f"{part!r} is no {LABELS[index]}")
         if match[1] == "*":
             first, last = low, high

@@ -82,6 +82,7 @@ def test_a_cron_keeps_its_text() -> None:
         ("1-2-3 * * * *", "'1-2-3' is no minute"),
         ("1,,2 * * * *", "'' is no minute"),
         ("*/0 * * * *", "'*/0' is no minute"),
+        ("*-5 * * * *", "'*-5' is no minute"),
         ("0 0 30 feb *", "'0 0 30 feb *' names no day that there is"),
     ],
 )
