@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from csms_plugins.flow.chain import authorization, boot_decision, missing_plan, reset_plan, status_plan, tariff_choice
 from fake_csms import NOON, STATION, FakeCsms, result
+from flow_kit import House
 
 from csms.api import (
     Authorization,
@@ -17,12 +19,18 @@ from csms.api import (
     BootStatus,
     IdToken,
     PluginFailed,
+    Reset,
     ResetPlan,
     ResetWhen,
+    SiteScope,
     StatusCheckPlan,
     StatusSilence,
     TariffChoice,
+    TariffQuestion,
+    Transaction,
+    Window,
 )
+from csms.model.transactions import Completeness
 
 QUESTION = AuthorizationRequest(STATION, IdToken("TAG"), NOON)
 
@@ -155,3 +163,54 @@ def test_how_often_and_when_a_silent_connector_is_asked(
 )
 def test_a_connector_that_is_missing_is_told_of_and_never_asked(silent: StatusSilence, plan: StatusCheckPlan) -> None:
     assert missing_plan(60.0, silent) == plan
+
+
+# Which rule decides
+
+
+CHOSEN = """
+[[rule]]
+name = "night"
+on = "price.choose"
+during = "night"
+decide.tariff = { tariff = "night", reason = "{now.hour} o'clock" }
+[[rule]]
+name = "day"
+on = "price.choose"
+when = "now.hour >= 6"
+decide.tariff = "day"
+"""
+
+
+@pytest.mark.parametrize(
+    ("hours", "choice"),
+    [
+        (0, TariffChoice("day", "rule day")),
+        (-10, TariffChoice("night", "3 o'clock")),
+        (-14, TariffChoice("night", "23 o'clock")),
+    ],
+)
+def test_a_price_is_that_of_the_moment_it_is_asked_for(tmp_path: Path, hours: int, choice: TariffChoice) -> None:
+    fake = FakeCsms(tmp_path, "flow_rules")
+    fake.site = SiteScope("depot", timezone="Europe/Berlin", windows={"night": Window("22:00", "06:00")})
+    house = House(tmp_path, CHOSEN, fake)
+    charge = Transaction(1, "CS1", "T1", Completeness.COMPLETE)
+    question = TariffQuestion(STATION, charge, NOON + timedelta(hours=hours))
+    assert result(house.plugin.choose_tariff(question)) == choice
+
+
+def test_every_rule_on_a_question_tells_what_came_of_it(tmp_path: Path) -> None:
+    rules = (
+        '[[rule]]\nname = "far"\non = "reset.choose"\nwhere = { "station.id" = "CS9" }\ndecide.reset = "OnIdle"\n'
+        '[[rule]]\nname = "dry"\non = "reset.choose"\ndry = true\ndecide.reset = "OnIdle"\n'
+        '[[rule]]\nname = "now"\non = "reset.choose"\ndecide.reset = "Immediate"\n'
+    )
+    house = House(tmp_path, rules)
+    assert result(house.plugin.plan_reset(STATION, Reset(), 0)) == ResetPlan(
+        ResetWhen.IMMEDIATE, 900.0, None, "rule now"
+    )
+    assert house.last("far") == ("skipped", "where station.id: it is CS1")
+    assert house.last("dry") == ("dry", "the rule is dry: nothing was decided")
+    assert house.last("now") == ("decided", "")
+    trace = house.rule("now")["traces"][0]
+    assert (trace["event"], trace["station"], trace["steps"]) == ("reset.choose", "CS1", ["when = Immediate"])
