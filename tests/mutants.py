@@ -39,6 +39,9 @@ class Part:
     tests: tuple[str, ...]
 
 
+DECIDING = "asking chain conditions cron expressions functions glances matching operators values windows"
+"""Of the rules what says whether one holds and what it decides; not what reads, keeps, times, runs, prints or replays them."""
+RULES_TESTS = "answers corners explained expressions glances language rules_plugin times waits"
 PARTS = {
     "rpc": Part(
         ("csms/ocpp/rpc.py", "csms/ocpp/strict_json.py", "csms/ocpp/quick.py"),
@@ -65,50 +68,10 @@ PARTS = {
         ),
     ),
     "rules": Part(
-        tuple(
-            f"csms_plugins/flow/{name}.py"
-            for name in (
-                "asking",
-                "chain",
-                "clauses",
-                "conditions",
-                "cron",
-                "engine",
-                "expressions",
-                "functions",
-                "glances",
-                "holds",
-                "matching",
-                "operators",
-                "pendings",
-                "scopes",
-                "timers",
-                "values",
-                "waits",
-                "windows",
-            )
-        ),
-        tuple(
-            f"tests/plugins/test_flow_{name}.py"
-            for name in (
-                "answers",
-                "changes",
-                "corners",
-                "durable",
-                "explained",
-                "expressions",
-                "glances",
-                "language",
-                "mutations",
-                "rules_plugin",
-                "step_mistakes",
-                "times",
-                "waits",
-            )
-        ),
+        tuple(f"csms_plugins/flow/{name}.py" for name in DECIDING.split()),
+        tuple(f"tests/plugins/test_flow_{name}.py" for name in RULES_TESTS.split()),
     ),
 }
-"""Of the rules those files that decide; not those that read rule files, print, explain, rehearse or replay."""
 
 
 def laid_out(name: str, part: Part) -> Path:

@@ -97,6 +97,7 @@ def test_an_expression_gives(text: str, value: object) -> None:
         ("n + meter('a', 'b', 'c')", "meter() takes 1 to 2 arguments", 5),
         ("n + len(x=1)", "Call is not part of the language", 5),
         ("-" * 24 + "n", "nested deeper than 24", 25),
+        ("len(" * 24 + "n" + ")" * 24, "nested deeper than 24", 97),
         ("x" + ".a" * 24, "a field is read from a name, as in station.id", 1),
         ("n n", "invalid syntax", 3),
         ("x" * 2001, "an expression has at most 2000 characters", 0),
@@ -113,6 +114,7 @@ def test_a_mistake_has_its_words_and_its_column(text: str, words: str, column: i
 def test_what_just_fits_is_taken() -> None:
     assert compile_expression("-" * 22 + "n").value(NAMES) == 3
     assert compile_expression("x" + ".a" * 23).value({}) is None
+    assert compile_expression("last(" * 23 + "n" + ")" * 23).value(NAMES) == 3
     assert compile_expression("'" + "x" * 1998 + "'").value({}) == "x" * 1998
 
 
