@@ -13,6 +13,7 @@ NAMES: dict[str, Any] = {
     "station": {"id": "CS1", "connected": True, "place": {"floor": {"number": 2}}},
     "msg": {"values": [{"n": 1}, {"n": 2}, 3]},
     "n": 3,
+    "event": {"values": [{"sampled": [{"measurand": "SoC", "value": 40}, {"measurand": "3", "value": 41}]}]},
     "tags": ["free", "depot"],
 }
 
@@ -76,6 +77,8 @@ NAMES: dict[str, Any] = {
         ("any([0, ''])", False),
         ("startswith('abc', 1)", False),
         ("lower(n)", None),
+        ("meter('SoC') > 39", True),
+        ("meter(lower('3'))", 41),
     ],
 )
 def test_an_expression_gives(text: str, value: object) -> None:
