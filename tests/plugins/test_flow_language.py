@@ -121,6 +121,32 @@ def test_what_just_fits_is_taken() -> None:
     assert compile_expression("'" + "x" * 1998 + "'").value({}) == "x" * 1998
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        "({} and n)",
+        "(n or {})",
+        "({} + n)",
+        "(n + {})",
+        "({} if n else n)",
+        "(n if {} else n)",
+        "(n if n else {})",
+        "[{}]",
+        "({} == n)",
+        "(n == {})",
+        "last({})",
+        "-{}",
+    ],
+)
+def test_every_part_that_holds_another_is_one_level(form: str) -> None:
+    text = "n"
+    for _ in range(23):
+        text = form.format(text)
+    compile_expression(text)
+    with pytest.raises(ExpressionError, match="nested deeper than 24"):
+        compile_expression(form.format(text))
+
+
 def test_it_says_what_is_compared_with_what() -> None:
     found = compile_expression("station.id == 'CS1' and n in ['a', 'b'] and 3 < n and none == n and n == n")
     assert found.compared == (
