@@ -1,7 +1,7 @@
 """The message log: every frame, in a file of its own that may lose its last half second. It is never evidence of anything billed.
 
 Frames wait in memory and are written together, those of one station as one row; when too many wait they are dropped and counted, so that the log
-never harms the stations.
+never harms the stations. These are in groups, and one group is written after the other: all in one go would hold up everybody's answers twice a second.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from csms.store.writer import Writer
 NEW = compiled(insertion(MessageChunk))
 NEXT_ID = 'SELECT COALESCE(MAX("id" + "count"), 1) FROM (SELECT "id", "count" FROM "message_chunk" ORDER BY "id" DESC LIMIT 1)'
 FLUSH_S = 0.5
+GROUPS = 8
+"""Each group's frames are written every FLUSH_S, and between those of two groups some answers leave."""
 MOST_WAITING = 50_000
 MOST_WAITING_BYTES = 64 * 2**20
 LONGEST_CHUNK = 100
@@ -36,13 +38,14 @@ LAST_ID = 2**63 - 1
 
 
 class MessageRows:
-    """The message log by number. Numbers grow with time for each station; of different stations only from one flush to the next."""
+    """The message log by number. Numbers grow with time for each station; those of different stations only from one half second to the next."""
 
     def __init__(self, readers: Readers, writer: Writer, reactor: Any) -> None:
         self._readers = readers
         self._writer = writer
         self._reactor = reactor
-        self._waiting: dict[str, list[Waiting]] = {}
+        self._groups: list[dict[str, list[Waiting]]] = [{} for _ in range(GROUPS)]
+        self._turn = 0
         self._frames = 0
         self._bytes = 0
         self._flush_later: IDelayedCall | None = None
@@ -59,12 +62,13 @@ class MessageRows:
         raw = frame.encode() if isinstance(frame, str) else frame
         self._frames += 1
         self._bytes += len(raw)
-        waiting = self._waiting.get(station)
+        group = self._groups[hash(station) % GROUPS]
+        waiting = group.get(station)
         if waiting is None:
-            waiting = self._waiting[station] = []
+            waiting = group[station] = []
         waiting.append((micros(at), SIGNS[direction], raw))
         if self._flush_later is None:
-            self._flush_later = self._reactor.callLater(FLUSH_S, self._flush_guarded)
+            self._flush_later = self._reactor.callLater(FLUSH_S / GROUPS, self._next_group)
 
     async def flush(self) -> None:
         """Write what waits; raises StoreFault if the file takes no writes (the frames are dropped then)."""
@@ -72,18 +76,35 @@ class MessageRows:
             if self._flush_later.active():
                 self._flush_later.cancel()
             self._flush_later = None
-        waiting, self._waiting = self._waiting, {}
-        frames, self._frames, self._bytes = self._frames, 0, 0
-        if not waiting:
+        waiting: dict[str, list[Waiting]] = {}
+        for number in range(GROUPS):
+            waiting |= self._taken(number)
+        await self._written(waiting)
+
+    def _next_group(self) -> None:
+        self._flush_later = None
+        waiting = self._taken(self._turn)
+        self._turn = (self._turn + 1) % GROUPS
+        Deferred.fromCoroutine(self._written(waiting)).addErrback(_forgive)
+        if self._frames:
+            self._flush_later = self._reactor.callLater(FLUSH_S / GROUPS, self._next_group)
+
+    def _taken(self, number: int) -> dict[str, list[Waiting]]:
+        """The frames of a group, which wait no longer."""
+        taken, self._groups[number] = self._groups[number], {}
+        for frames in taken.values():
+            self._frames -= len(frames)
+            self._bytes -= sum([len(one[2]) for one in frames])
+        return taken
+
+    async def _written(self, taken: dict[str, list[Waiting]]) -> None:
+        if not taken:
             return
         try:
-            await self._writer.submit(lambda connection: _write(connection, waiting, self.clean))
+            await self._writer.submit(lambda connection: _write(connection, taken, self.clean))
         except StoreFault:
-            self.dropped += frames
+            self.dropped += sum(map(len, taken.values()))
             raise
-
-    def _flush_guarded(self) -> None:
-        Deferred.fromCoroutine(self.flush()).addErrback(_forgive)
 
     async def list(
         self, station: str | None = None, *, after: int | None = None, before: int | None = None, limit: int = 100

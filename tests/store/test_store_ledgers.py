@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_twisted
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
 
 from csms.model.authorization import AuthorizationStatus, IdToken, TokenRecord
 from csms.model.commands import CommandState
@@ -15,6 +20,7 @@ from csms.model.monitoring import EventData, NotifyEvent
 from csms.model.provisioning import NotifyReport, Variable, VariableValue
 from csms.model.transactions import EventType, TransactionEvent
 from csms.store import Fenced, NoSuchRow, SeriesPosition, Store
+from csms.store.messages import FLUSH_S, GROUPS
 
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -194,6 +200,33 @@ async def test_the_message_log_is_read_across_rows_of_many_frames(
         assert await store.messages.list("CP1", after=numbers[first], limit=5) == every[first + 1 : first + 6]
         assert await store.messages.list("CP1", before=numbers[first], limit=5) == every[max(first - 5, 0) : first]
     assert {one.id for one in await store.messages.list()} == set(range(1, 31))
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_message_log_is_written_within_half_a_second_some_stations_at_a_time(tmp_path: Path) -> None:
+    clock = Clock()
+    store = Store(tmp_path / "kept.sqlite", clock)
+    written: list[list[str]] = []
+
+    def submit(unit: Any) -> Deferred[None]:
+        connection = sqlite3.connect(":memory:")
+        connection.execute("CREATE TABLE message_chunk (id, station, first_at, last_at, count, marks, frames)")
+        unit(connection)
+        written.append([station for (station,) in connection.execute("SELECT station FROM message_chunk")])
+        return succeed(None)
+
+    store.messages._writer.submit = submit  # type: ignore[method-assign, assignment]
+    for _ in range(2):
+        names = [f"CP{number}" for number in range(100)]
+        for name in names:
+            store.messages.log(name, T0, "in", "[1]")
+        clock.pump([FLUSH_S / GROUPS] * GROUPS)
+        assert sorted(name for group in written for name in group) == sorted(names)
+        assert len(written) > 1
+        assert max(map(len, written)) < 50
+        written.clear()
+    assert store.messages.dropped == 0
+    assert clock.getDelayedCalls() == []
 
 
 @pytest_twisted.ensureDeferred
