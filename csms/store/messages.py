@@ -1,7 +1,7 @@
 """The message log: every frame, in a file of its own that may lose its last half second. It is never evidence of anything billed.
 
 Frames wait in memory and are written together, those of one station as one row; when too many wait they are dropped and counted, so that the log
-never harms the stations. These are in groups, and one group is written after the other: all in one go would hold up everybody's answers twice a second.
+never harms the stations. Stations are in groups, written one after the other: all in one go would hold up everybody's answers twice a second.
 """
 
 from __future__ import annotations
