@@ -7,7 +7,7 @@ for an answer, and one raising implementation hides all later ones. A chain is r
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -82,6 +82,8 @@ class Answer(Generic[T]):
     plugin: str
 
 
+Answering = Coroutine[Any, Any, "Answer[Any] | None"]
+"""A question that some plugin answers, or thinks about."""
 Listener = tuple[Callable[..., Any], Breaker, Implementation]
 """What is needed for each piece of news stands apart: it is looked at for every plugin and every message."""
 
@@ -122,26 +124,54 @@ class Hooks:
 
     async def ask(self, hook: str, **question: Any) -> Answer[Any] | None:
         """The first answer that is not None, or None; faults and deadlines pass the question on to the next plugin."""
+        answering = self.asked(hook, question)
+        return None if answering is None else await answering
+
+    def asked(self, hook: str, question: Mapping[str, Any]) -> Answering | None:
+        """Ask at once: what is to be awaited, or None where no plugin has an opinion, which is what mostly comes of it."""
+        return self._asked(hook, question, iter(self.chains.get(hook, ())))
+
+    def _asked(self, hook: str, question: Mapping[str, Any], chain: Iterator[Implementation]) -> Answering | None:
         size = len(question)
-        for implementation in self.chains.get(hook, ()):
+        for implementation in chain:
             breaker = implementation.breaker
             if breaker.faults and not breaker.lets_through():
                 continue
             try:
                 whole = len(implementation.accepts) == size
                 value = implementation.call(**question if whole else _accepted(implementation, question))
-                if value is not None:
-                    if inspect.isawaitable(value):
-                        value = await self._within(value)
-                    self._check(hook, value)
             except Exception as fault:
                 self._fault(hook, implementation, fault)
                 continue
+            if value is not None:
+                return self._answered(hook, question, chain, implementation, value)
             if breaker.faults:
                 breaker.good()
-            if value is not None:
-                return Answer(value, implementation.plugin)
         return None
+
+    async def _answered(
+        self,
+        hook: str,
+        question: Mapping[str, Any],
+        rest: Iterator[Implementation],
+        implementation: Implementation,
+        value: Any,
+    ) -> Answer[Any] | None:
+        """The answer that one plugin has, or thinks about; should it come to nothing, the rest of the chain is asked."""
+        try:
+            if inspect.isawaitable(value):
+                value = await self._within(value)
+            self._check(hook, value)
+        except Exception as fault:
+            self._fault(hook, implementation, fault)
+            value = None
+        else:
+            if implementation.breaker.faults:
+                implementation.breaker.good()
+        if value is not None:
+            return Answer(value, implementation.plugin)
+        answering = self._asked(hook, question, rest)
+        return None if answering is None else await answering
 
     async def consult(self, plugin: str, hook: str, timeout_s: float, question: Mapping[str, Any]) -> Any:
         """What one plugin answers within so many seconds; raises PluginFailed where it cannot say, which counts as its fault."""

@@ -12,12 +12,15 @@ from csms.blocks.availability import Availability, changed
 from csms.blocks.outcome import Received
 from csms.blocks.provisioning import Provisioning
 from csms.model.availability import StatusChanged, StatusNotification
+from csms.model.making import maker
 from csms.model.metering import READINGS, MeterValues, MeterValuesReceived
 from csms.model.provisioning import Acknowledged
 from csms.model.transactions import EventType, TransactionAnswer, TransactionEvent, TransactionUpdated
 from csms.ocpp.times import UNKNOWN_TIME
 from csms.stations import Station
 from csms.store import Addition, StatusRecorded, Store, ToldStatus, ToldValues, addition
+
+UPDATED = maker(TransactionUpdated)
 
 
 class Updates:
@@ -49,7 +52,7 @@ class Updates:
         self, station: Station, event: TransactionEvent, received: Received, written: str
     ) -> tuple[TransactionUpdated, ...]:
         """It is kept for the first time."""
-        return (TransactionUpdated(station.ref, received.at, written, event),)
+        return (UPDATED(station.ref, received.at, written, event),)
 
 
 class Telemetry:

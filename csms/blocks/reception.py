@@ -13,7 +13,8 @@ from typing import Any, Protocol
 from twisted.logger import Logger
 
 from csms.blocks.outcome import Handler, Outcome, Received
-from csms.hooks import Answer, Hooks
+from csms.hooks import Answer, Answering, Hooks
+from csms.model.making import maker
 from csms.model.station import CallReceived
 from csms.ocpp.dialect import Payload
 from csms.ocpp.errors import ErrorCode, OcppError
@@ -23,6 +24,7 @@ from csms.stations import Reply, Station
 from csms.store import Fenced, StoreFault
 
 BOOT = "BootNotification"
+CALL = maker(CallReceived)
 
 
 class Tally(Protocol):
@@ -45,16 +47,17 @@ class Reception:
         self._store_was_well = True
 
     async def answer(
-        self, station: Station, call: Call, *, asked: bool = False, taken: Answer[Any] | None = None
+        self, station: Station, call: Call, *, asked: bool = False, answering: Answering | None = None
     ) -> Reply:
-        """The reply to one call; never raises. ``asked``: the plugins were asked for it before, and ``taken`` is what they said."""
+        """The reply to one call; never raises. ``asked``: the plugins were asked for it before, and ``answering`` is what ``ask`` gave."""
         received = Received(call, self._now())
         self._tally.message_in(call.action)
         try:
             if not (station.accepted or call.action == BOOT or call.action in station.asked):
                 raise OcppError(ErrorCode.SECURITY_ERROR, "boot first: this station is not accepted yet")
             if self.plugins_answer and not asked:
-                taken = await self.ask(station, received)
+                answering = self.ask(station, received)
+            taken = None if answering is None else await answering
             if taken is not None:
                 reply = self._taken_over(station, received, taken)
             else:
@@ -74,10 +77,10 @@ class Reception:
         """Whether any plugin wants to be asked for each call."""
         return self._hooks.has("answer_call")
 
-    async def ask(self, station: Station, received: Received) -> Answer[Any] | None:
-        """What the plugins answer to a call; None where no one takes it over."""
-        told, action = received.payload, received.action
-        return await self._hooks.ask("answer_call", station=station.ref, action=action, payload=told)
+    def ask(self, station: Station, received: Received) -> Answering | None:
+        """Ask the plugins for a call, at once: what ``answer`` is to wait for, or None where no one takes it over."""
+        question = {"station": station.ref, "action": received.action, "payload": received.payload}
+        return self._hooks.asked("answer_call", question)
 
     def reply(self, station: Station, received: Received, outcome: Outcome) -> Reply:
         """What a block came to, in the station's words."""
@@ -128,7 +131,7 @@ class Reception:
         """The block's news, and the call itself where anybody listens to calls."""
         if not self._hooks.listens(CallReceived):
             return events
-        return (CallReceived(station.ref, received.at, received.action, received.payload), *events)
+        return (CALL(station.ref, received.at, received.action, received.payload), *events)
 
     def _say_unwell(self, fault: StoreFault) -> None:
         if self._store_was_well:

@@ -17,9 +17,7 @@ from twisted.python.failure import Failure
 
 from csms.blocks.outcome import Outcome, Received
 from csms.blocks.reception import Reception
-from csms.hooks import Answer
 from csms.model.station import CallReceived
-from csms.running import run_now
 from csms.stations import Reply, Station
 from csms.store import StoreFault
 
@@ -83,7 +81,8 @@ class Together:
                 station.answer_by(reception.answer(station, call))
                 continue
             received = Received(call, at)
-            if asking and not self._left_to_us(station, received):
+            if asking and (answering := reception.ask(station, received)) is not None:
+                station.answer_by(reception.answer(station, call, asked=True, answering=answering))
                 continue
             work = self._take(lane, station, received)
             if work is None:
@@ -93,21 +92,6 @@ class Together:
         for kind, party in parties.items():
             for first in range(0, len(party), MOST):
                 self._write(lanes[kind], party[first : first + MOST])
-
-    def _left_to_us(self, station: Station, received: Received) -> bool:
-        """Ask the plugins, at once; False where one takes the call over or needs time, and then that is seen to."""
-        free, at_once = False, True
-
-        def said(taken: Answer[Any] | None) -> None:
-            nonlocal free
-            if at_once and taken is None:
-                free = True
-            else:
-                station.answer_by(self._reception.answer(station, received.call, asked=True, taken=taken))
-
-        run_now(self._reception.ask(station, received), said, lambda fault: said(None))
-        at_once = False
-        return free
 
     def _take(self, lane: Lane, station: Station, received: Received) -> Any | None:
         try:
