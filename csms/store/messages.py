@@ -76,10 +76,9 @@ class MessageRows:
             if self._flush_later.active():
                 self._flush_later.cancel()
             self._flush_later = None
-        waiting: dict[str, list[Waiting]] = {}
-        for number in range(GROUPS):
-            waiting |= self._taken(number)
-        await self._written(waiting)
+        groups = [self._taken(number) for number in range(GROUPS)]
+        stations = [one for group in groups for one in group.items()]
+        await self._written(dict(sorted(stations, key=lambda one: one[1][0][0])))
 
     def _next_group(self) -> None:
         self._flush_later = None

@@ -167,7 +167,7 @@ async def test_a_note_is_kept_replaced_and_taken_once(store: Store) -> None:
 async def test_the_message_log_is_read_forwards_and_backwards(store: Store) -> None:
     for number in range(5):
         store.messages.log("CP1", T0 + timedelta(seconds=number), "in" if number % 2 else "out", f"[{number}]".encode())
-    store.messages.log("CP2", T0, "in", "[99]")
+    store.messages.log("CP2", T0 + timedelta(seconds=9), "in", "[99]")
 
     async def frames(**query: int) -> list[str]:
         return [row.frame for row in await store.messages.list("CP1", **query)]
