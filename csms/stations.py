@@ -14,7 +14,7 @@ from twisted.internet import defer
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from csms.model.commands import CommandAnswer, CommandState
+from csms.model.commands import CommandAnswer, CommandFailed, CommandState, merged, not_connected
 from csms.model.security import SecurityProfile
 from csms.model.station import StationRef
 from csms.ocpp.dialect import Dialect, NotSupportedByStation, Payload
@@ -33,20 +33,6 @@ _drop _hold _ping _answer _tell _clock _timeout_s _round _peer _inbox _answering
 """No dict for each station: ten thousand of them stand in memory."""
 MOST_WAITING = 1000
 """So many of our calls to one station may wait for their turn."""
-
-
-class CommandFailed(Exception):
-    """A command did not get an answer it could use: ``state`` is what the ledger says, ``code`` a word, the text a sentence."""
-
-    def __init__(self, state: CommandState, code: str, text: str) -> None:
-        super().__init__(text)
-        self.state = state
-        self.code = code
-
-
-def not_connected(station: str) -> CommandFailed:
-    """The station has no open connection; nothing was sent."""
-    return CommandFailed(CommandState.FAILED, "NotConnected", f"station {station} is not connected")
 
 
 class Reply(NamedTuple):
@@ -281,7 +267,7 @@ class Station:
             answer = await self.call(action, payload, before=before)
             answers.append(outgoing.decode_answer(part, answer))
             before = None
-        return _merged(answers)
+        return merged(answers)
 
     # The end
 
@@ -307,17 +293,3 @@ class Station:
         if waiting is not None:
             text = f"the connection of {self.id} was lost before it answered"
             waiting.errback(CommandFailed(CommandState.UNCERTAIN, "ConnectionLost", text))
-
-
-def _merged(answers: list[CommandAnswer]) -> CommandAnswer:
-    """One answer of several: accepted when all are, the values of all, the first refusal's words."""
-    if len(answers) == 1:
-        return answers[0]
-    first_no = next((one for one in answers if not one.accepted), answers[-1])
-    return CommandAnswer(
-        accepted=all(one.accepted for one in answers),
-        status=first_no.status,
-        reason=first_no.reason,
-        payload={"results": [one.payload for one in answers]},
-        values=tuple(value for one in answers for value in one.values),
-    )

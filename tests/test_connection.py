@@ -13,10 +13,10 @@ from socket_kit import Socket
 from twisted.internet import defer
 from twisted.logger import capturedLogs
 
+from csms.model.commands import CommandFailed
 from csms.model.provisioning import StationBooted
 from csms.model.station import StationConnected
 from csms.model.transactions import TransactionStarted
-from csms.stations import CommandFailed
 from csms.testing import TestCsms, make_csms
 
 Make = Callable[..., Awaitable[TestCsms]]

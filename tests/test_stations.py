@@ -9,9 +9,10 @@ from twisted.internet import defer
 from twisted.internet.task import Clock
 
 from csms.dialects import DIALECTS
+from csms.model.commands import CommandFailed
 from csms.model.station import StationRef
 from csms.ocpp.rpc import Call
-from csms.stations import INBOX_HIGH, MOST_WAITING, CommandFailed, Reply, Station
+from csms.stations import INBOX_HIGH, MOST_WAITING, Reply, Station
 
 MANY = 5000
 

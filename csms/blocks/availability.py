@@ -24,10 +24,11 @@ from csms.model.availability import (
     StatusSilence,
     TriggerMessage,
 )
+from csms.model.commands import CommandFailed
 from csms.model.provisioning import Acknowledged, BootStatus, StationBooted
 from csms.ocpp.times import UNKNOWN_TIME
 from csms.running import run_guarded
-from csms.stations import CommandFailed, Station
+from csms.stations import Station
 from csms.store import StatusRecorded, Store
 from csms.switchboard import Switchboard
 

@@ -29,9 +29,11 @@ from csms.model.availability import ChangeAvailability, TriggerMessage
 from csms.model.commands import (
     CommandAnswer,
     CommandClosed,
+    CommandFailed,
     CommandRecord,
     CommandState,
     RawCall,
+    not_connected,
 )
 from csms.model.provisioning import GetBaseReport, GetVariables, Reset, ResetPlan, SetVariables
 from csms.model.security_commands import UpgradeSecurityProfile
@@ -42,7 +44,7 @@ from csms.ocpp.errors import OcppError
 from csms.ocpp.schemas import check
 from csms.redaction import redacted
 from csms.running import run_guarded
-from csms.stations import Before, CommandFailed, Station, not_connected
+from csms.stations import Before, Station
 from csms.store import Store
 from csms.switchboard import Switchboard
 

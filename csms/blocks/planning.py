@@ -12,11 +12,11 @@ from twisted.logger import Logger
 
 from csms.hooks import Hooks
 from csms.model.availability import StatusCheckPlan, StatusSilence
-from csms.model.commands import CommandFailure, CommandRecord, RetryPlan
+from csms.model.commands import CommandFailed, CommandFailure, CommandRecord, RetryPlan
 from csms.model.explanation import PlanDecision
 from csms.model.provisioning import Reset, ResetPlan, ResetWhen
 from csms.running import run_guarded
-from csms.stations import CommandFailed, Station
+from csms.stations import Station
 from csms.store import Store
 
 

@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from csms.blocks.security import CERTIFICATE_KIND, Security
-from csms.model.commands import CommandAnswer, CommandRecord, CommandState
+from csms.model.commands import CommandAnswer, CommandFailed, CommandRecord, CommandState
 from csms.model.provisioning import GetVariables, Reset, SetVariables, VariableValue
 from csms.model.security import SecurityProfile
 from csms.model.security_commands import SetNetworkProfile, UpgradeSecurityProfile
 from csms.redaction import HIDDEN
-from csms.stations import CommandFailed, Station
+from csms.stations import Station
 from csms.store import Store
 
 REBOOT = "RebootRequired"

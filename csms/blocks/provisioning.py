@@ -13,6 +13,7 @@ from csms.blocks.outcome import Outcome, Received
 from csms.blocks.security import ENROLMENT
 from csms.hooks import Hooks
 from csms.model.availability import TriggerMessage
+from csms.model.commands import CommandFailed
 from csms.model.provisioning import (
     Acknowledged,
     BootAnswer,
@@ -27,7 +28,7 @@ from csms.model.provisioning import (
 )
 from csms.model.security import SecurityProfile
 from csms.model.station import Admission, StationRecord
-from csms.stations import CommandFailed, Station
+from csms.stations import Station
 from csms.store import Store
 from csms.switchboard import Switchboard
 

@@ -16,11 +16,11 @@ from twisted.logger import Logger
 
 from csms.blocks.pricing import Pricing
 from csms.model.billing import ShowCost
-from csms.model.commands import CommandState
+from csms.model.commands import CommandFailed, CommandState
 from csms.model.station import StationLost
 from csms.model.transactions import Completeness, Transaction, TransactionEnded, TransactionUpdated
 from csms.running import run_guarded
-from csms.stations import CommandFailed, Station
+from csms.stations import Station
 from csms.store import Store, StoreFault
 from csms.switchboard import Switchboard
 

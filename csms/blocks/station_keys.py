@@ -15,12 +15,11 @@ from twisted.logger import Logger
 from csms.blocks.credentials import generate_password, hash_password, password_matches
 from csms.blocks.security import Security
 from csms.model.availability import TriggerMessage
-from csms.model.commands import CommandAnswer, CommandRecord, CommandState, RawCall
+from csms.model.commands import CommandAnswer, CommandFailed, CommandRecord, CommandState, RawCall
 from csms.model.provisioning import BootStatus, SetVariables, StationBooted
 from csms.model.security import SecurityEventKind
 from csms.model.security_commands import SetPassword
 from csms.running import run_guarded
-from csms.stations import CommandFailed
 from csms.store import Store
 from csms.switchboard import Switchboard
 

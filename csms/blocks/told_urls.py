@@ -19,14 +19,13 @@ from urllib.parse import urlsplit
 
 from csms.blocks.uploads import Uploads
 from csms.certificates import CertificateFault, read_chain
-from csms.model.commands import CommandState, RawCall
+from csms.model.commands import CommandFailed, CommandState, RawCall
 from csms.model.data_transfer import DataTransfer
 from csms.model.diagnostics import GetLog
 from csms.model.firmware import UpdateFirmware
 from csms.model.provisioning import SetVariables
 from csms.model.security_commands import SetNetworkProfile, UpgradeSecurityProfile
 from csms.reach import Reach
-from csms.stations import CommandFailed
 
 FILES = frozenset({"http", "https", "ftp", "ftps", "sftp"})
 SOCKETS = frozenset({"ws", "wss"})

@@ -20,11 +20,10 @@ from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
-from csms.model.commands import CommandState
+from csms.model.commands import CommandFailed, CommandState
 from csms.model.diagnostics import Upload, UploadReceived
 from csms.model.station import StationRef
 from csms.running import run_guarded
-from csms.stations import CommandFailed
 from csms.store import Store
 
 SWEEP_S = 300.0

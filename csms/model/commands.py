@@ -100,3 +100,31 @@ class CommandClosed:
     station: StationRef
     at: datetime
     command: CommandRecord
+
+
+def merged(answers: list[CommandAnswer]) -> CommandAnswer:
+    """One answer of several: accepted when all are, the values of all, the first refusal's words."""
+    if len(answers) == 1:
+        return answers[0]
+    first_no = next((one for one in answers if not one.accepted), answers[-1])
+    return CommandAnswer(
+        accepted=all(one.accepted for one in answers),
+        status=first_no.status,
+        reason=first_no.reason,
+        payload={"results": [one.payload for one in answers]},
+        values=tuple(value for one in answers for value in one.values),
+    )
+
+
+class CommandFailed(Exception):
+    """A command did not get an answer it could use: ``state`` is what the ledger says, ``code`` a word, the text a sentence."""
+
+    def __init__(self, state: CommandState, code: str, text: str) -> None:
+        super().__init__(text)
+        self.state = state
+        self.code = code
+
+
+def not_connected(station: str) -> CommandFailed:
+    """The station has no open connection; nothing was sent."""
+    return CommandFailed(CommandState.FAILED, "NotConnected", f"station {station} is not connected")
