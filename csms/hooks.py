@@ -221,7 +221,7 @@ class Hooks:
 
     def wants(self, kind: type) -> bool:
         """Whether telling news of this kind would reach anybody: a plugin, or the witness."""
-        return self.witness is not None or bool(self._listening(kind))
+        return self.witness is not None or self.listens(kind)
 
     def _listening(self, kind: type) -> tuple[Listener, ...]:
         listeners = self._listeners.get(kind)

@@ -38,8 +38,7 @@ class Updates:
         """The event, if it can only add to its transaction."""
         if event.type is not EventType.UPDATED or event.id_token is not None:
             return None
-        present = not event.offline and event.seq_no is not None
-        if present and self._provisioning.clock_moved(station, event.timestamp, received.at):
+        if event.tells_the_time and self._provisioning.clock_moved(station, event.timestamp, received.at):
             return None
         action, body = received.action, received.body
         return addition(station.id, station.fence, station.protocol, action, event, body, received.at)

@@ -76,11 +76,7 @@ class Transactions:
             received.at,
             decision=judged.decision if judged else None,
         )
-        if (
-            not event.offline
-            and event.seq_no is not None
-            and self._provisioning.clock_moved(station, event.timestamp, received.at)
-        ):
+        if event.tells_the_time and self._provisioning.clock_moved(station, event.timestamp, received.at):
             await self._provisioning.measure_clock(station, event.timestamp, received.at)
         cost = None
         if self._costs is not None and event.type is EventType.ENDED:

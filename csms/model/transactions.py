@@ -46,6 +46,11 @@ class TransactionEvent:
     remote_start_id: int | None = None
     reservation_id: int | None = None
 
+    @property
+    def tells_the_time(self) -> bool:
+        """Whether its timestamp is the station's present time: it is not told afterwards, which an event of 1.6 cannot say."""
+        return not self.offline and self.seq_no is not None
+
     def readings_of(self, measurand: str) -> tuple[MeterValue, ...]:
         """The meter values with the samples of one measurand (and those of it that are UNREADABLE): cheap, for no others are decoded."""
         return METER_VALUES.of(self, measurand)
