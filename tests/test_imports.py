@@ -35,7 +35,7 @@ MAY: dict[str, str] = {
     # URLs are judged as those of our own requests are, and signing certificates read.
     # An order whose URL was blanked out in the ledger cannot be given again.
     "csms.blocks.profile_upgrade": "csms.blocks csms.model csms.redaction csms.stations csms.store",
-    "csms.blocks.told_urls": "csms.blocks csms.certificates csms.model csms.reach csms.stations",
+    "csms.blocks.told_urls": "csms.blocks csms.certificates csms.model csms.reach",
     "csms.blocks.certificates": "csms.certificates csms.blocks csms.hooks csms.model csms.running csms.stations csms.store csms.switchboard",
     "csms.blocks.security": "csms.blocks csms.hooks csms.model csms.refusals csms.stations csms.store",
     # Which token begins a transaction and which ends it, the ledger says.
